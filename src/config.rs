@@ -1,0 +1,197 @@
+//! [`Config`]: the limits of a connection and the few choices that RFC 6455 leaves open.
+
+use crate::error::EntropyError;
+
+/// Fills a buffer with unpredictable bytes; see [`Config::entropy`].
+pub type Entropy = fn(&mut [u8]) -> Result<(), EntropyError>;
+
+/// Who answers the peer's pings (RFC 6455 §5.5.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PongMode {
+    /// The connection: at once, or only the latest when its output is backed up.
+    #[default]
+    Automatic,
+    /// The caller, with [`send_pong`](crate::Connection::send_pong) on each
+    /// [`Event::Ping`](crate::Event::Ping).
+    Manual,
+    /// Nobody: pings are neither answered nor reported. This breaks §5.5.2; it is for tests of a
+    /// peer's keepalive.
+    Off,
+}
+
+/// The limits and choices of a [`Connection`](crate::Connection).
+///
+/// Every limit is finite by default and exact: a value at the limit passes, one above fails. Sizes
+/// are in bytes.
+///
+/// ```
+/// use sockless::{Config, Connection};
+///
+/// let config = Config::default().max_message_size(64 * 1024).fragment_size(16 * 1024);
+/// let ws = Connection::server(config);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) max_frame_size: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_fragments: u32,
+    pub(crate) fragment_size: usize,
+    pub(crate) high_water_mark: usize,
+    pub(crate) pong_mode: PongMode,
+    pub(crate) max_head_size: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) max_interim_responses: usize,
+    pub(crate) max_response_body: usize,
+    pub(crate) max_early_data: usize,
+    pub(crate) plain_http: bool,
+    pub(crate) require_subprotocol: bool,
+    pub(crate) entropy: Entropy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_frame_size: 16 << 20,
+            max_message_size: 16 << 20,
+            max_fragments: 1 << 17,
+            fragment_size: usize::MAX,
+            high_water_mark: 64 << 10,
+            pong_mode: PongMode::Automatic,
+            max_head_size: 16 << 10,
+            max_headers: 100,
+            max_interim_responses: 8,
+            max_response_body: 16 << 10,
+            max_early_data: 64 << 10,
+            plain_http: false,
+            require_subprotocol: false,
+            entropy: default_entropy,
+        }
+    }
+}
+
+impl Config {
+    /// The longest payload of a received frame. Default: 16 MiB. (RFC 6455 §10.4)
+    #[must_use]
+    pub const fn max_frame_size(mut self, bytes: usize) -> Self {
+        self.max_frame_size = bytes;
+        self
+    }
+
+    /// The longest received message, all its fragments together. Default: 16 MiB. (§10.4)
+    #[must_use]
+    pub const fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// The most frames in a received message, empty ones counted. Default: 131,072. (§10.4)
+    ///
+    /// The default is high because memory does not grow with the number of fragments here; it only
+    /// ends a message of empty fragments that never ends by itself.
+    #[must_use]
+    pub const fn max_fragments(mut self, frames: u32) -> Self {
+        self.max_fragments = frames;
+        self
+    }
+
+    /// The longest payload of a frame that is sent: longer messages are cut into fragments of this
+    /// size (§5.4). At least 1. Default: no limit, so each message is one frame.
+    #[must_use]
+    pub const fn fragment_size(mut self, bytes: usize) -> Self {
+        self.fragment_size = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// The bytes of pending output above which pongs are no longer queued one for one: then only the
+    /// latest ping is answered, ahead of the data that waits. Default: 64 KiB. (§5.5.3)
+    #[must_use]
+    pub const fn high_water_mark(mut self, bytes: usize) -> Self {
+        self.high_water_mark = bytes;
+        self
+    }
+
+    /// Who answers pings. Default: the connection. (§5.5.2)
+    #[must_use]
+    pub const fn pong_mode(mut self, mode: PongMode) -> Self {
+        self.pong_mode = mode;
+        self
+    }
+
+    /// The longest head of a request or response: its first line, its header lines and the empty
+    /// line. Default: 16 KiB.
+    #[must_use]
+    pub const fn max_head_size(mut self, bytes: usize) -> Self {
+        self.max_head_size = bytes;
+        self
+    }
+
+    /// The most header lines in a head; values above 128 count as 128. Default: 100.
+    #[must_use]
+    pub const fn max_headers(mut self, lines: usize) -> Self {
+        self.max_headers = lines;
+        self
+    }
+
+    /// The most interim responses (100, 102, 103) that a client skips. Default: 8. (RFC 9110 §15.2)
+    #[must_use]
+    pub const fn max_interim_responses(mut self, responses: usize) -> Self {
+        self.max_interim_responses = responses;
+        self
+    }
+
+    /// The most bytes of the body that a client keeps of a response other than 101. Default: 16 KiB.
+    #[must_use]
+    pub const fn max_response_body(mut self, bytes: usize) -> Self {
+        self.max_response_body = bytes;
+        self
+    }
+
+    /// The most bytes that a server keeps of what a client sends before its request is answered.
+    /// Default: 64 KiB.
+    #[must_use]
+    pub const fn max_early_data(mut self, bytes: usize) -> Self {
+        self.max_early_data = bytes;
+        self
+    }
+
+    /// Hands requests that are not for a WebSocket to the caller too, in
+    /// [`Event::Request`](crate::Event::Request), so that the same port can serve a page.
+    /// [`Request::is_upgrade`](crate::Request::is_upgrade) tells them apart.
+    ///
+    /// Without it they are answered with 426 (Upgrade Required), and an unconditional
+    /// [`accept`](crate::Connection::accept) is always right.
+    #[must_use]
+    pub const fn serve_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
+    /// As a client, fails the handshake when subprotocols were offered and the server chose none, as
+    /// browsers do. RFC 6455 §4.1 allows it, so by default it is accepted.
+    #[must_use]
+    pub const fn require_subprotocol(mut self) -> Self {
+        self.require_subprotocol = true;
+        self
+    }
+
+    /// The source of masks and of the handshake's key, which only a client needs (§5.3, §10.3).
+    ///
+    /// It must fill the whole buffer with bytes that a peer cannot predict. Default: the operating
+    /// system's, with the feature `getrandom`; without that feature it fails until it is set.
+    #[must_use]
+    pub const fn entropy(mut self, entropy: Entropy) -> Self {
+        self.entropy = entropy;
+        self
+    }
+}
+
+#[cfg(feature = "getrandom")]
+fn default_entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
+    getrandom::fill(buffer).map_err(|_| EntropyError)
+}
+
+#[cfg(not(feature = "getrandom"))]
+fn default_entropy(_: &mut [u8]) -> Result<(), EntropyError> {
+    Err(EntropyError)
+}

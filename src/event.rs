@@ -1,0 +1,127 @@
+//! [`Event`]: what came in. [`Ending`]: how it ended.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::close::{self, Close, CloseCode};
+use crate::error::Error;
+use crate::handshake::{Request, Response};
+
+/// What the peer did, as [`Connection::receive`](crate::Connection::receive) reports it.
+///
+/// Everything that RFC 6455 wants answered has been answered by the time the event is seen, except
+/// [`Request`](Self::Request). `'b` is the life of the caller's input buffer: payloads are lent from
+/// it where they lie in it whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'b> {
+    /// Server: a request to answer with [`accept`](crate::Connection::accept) or
+    /// [`respond`](crate::Connection::respond) (§4.2).
+    Request(Box<Request>),
+    /// Client: the server agreed, the connection is open (§4.1).
+    Open(Box<Response>),
+    /// Client: the server answered with another status than 101. The last event.
+    Rejected(Box<Response>),
+    /// A text message (§5.6).
+    Text(Cow<'b, str>),
+    /// A binary message (§5.6).
+    Binary(Cow<'b, [u8]>),
+    /// A ping, at most 125 bytes, answered unless [`PongMode`](crate::PongMode) says otherwise
+    /// (§5.5.2).
+    Ping(Cow<'b, [u8]>),
+    /// A pong, at most 125 bytes, asked for or not (§5.5.3).
+    Pong(Cow<'b, [u8]>),
+    /// The peer's Close, already answered (§5.5.1). The last event.
+    Close(Close),
+    /// The peer broke a rule or a limit; the Close frame or HTTP response that says so is queued
+    /// (§7.1.7). The last event.
+    Fail(Error),
+}
+
+impl Event<'_> {
+    /// The same event on memory of its own; free for messages that were gathered.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        fn own<T: ?Sized + alloc::borrow::ToOwned>(data: Cow<'_, T>) -> Cow<'static, T> {
+            Cow::Owned(data.into_owned())
+        }
+        match self {
+            Self::Request(request) => Event::Request(request),
+            Self::Open(response) => Event::Open(response),
+            Self::Rejected(response) => Event::Rejected(response),
+            Self::Text(text) => Event::Text(own(text)),
+            Self::Binary(data) => Event::Binary(own(data)),
+            Self::Ping(data) => Event::Ping(own(data)),
+            Self::Pong(data) => Event::Pong(own(data)),
+            Self::Close(close) => Event::Close(close),
+            Self::Fail(error) => Event::Fail(error),
+        }
+    }
+}
+
+/// How a connection ended (RFC 6455 §7.1.4 to §7.1.6); what
+/// [`end_of_stream`](crate::Connection::end_of_stream) answers.
+///
+/// As an error it says what was wrong with an ending that was not clean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ending {
+    /// The code of the peer's Close; [`NO_STATUS`](close::NO_STATUS) (1005) if that had none,
+    /// [`ABNORMAL`](close::ABNORMAL) (1006) if there was no such frame.
+    pub code: u16,
+    /// The reason of the peer's Close.
+    pub reason: Box<str>,
+    /// Whether both Close frames were exchanged before the transport ended.
+    pub clean: bool,
+    /// Whether the transport ended inside a frame, a message or the handshake.
+    pub truncated: bool,
+    /// The code of the Close that this endpoint queued, if it queued one with a code.
+    pub sent_code: Option<CloseCode>,
+    /// Why this endpoint failed the connection, if it did.
+    pub error: Option<Error>,
+    /// Client: the response other than 101, if its body lasted until the end of the transport, so
+    /// that no [`Event::Rejected`] could report it.
+    pub response: Option<Box<Response>>,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = self.error {
+            return write!(f, "connection failed: {error}");
+        }
+        if let Some(response) = &self.response {
+            return write!(f, "rejected with status {}", response.status());
+        }
+        let how = match (self.clean, self.truncated) {
+            (true, _) => "closed",
+            (false, true) => "transport ended in mid-message",
+            (false, false) => "transport ended without a closing handshake",
+        };
+        match CloseCode::new(self.code) {
+            Some(code) => write!(f, "{how}: {code}"),
+            None if self.code == close::NO_STATUS => write!(f, "{how}: 1005 (no status)"),
+            None => write!(f, "{how}: {} (abnormal)", self.code),
+        }?;
+        if self.reason.is_empty() {
+            Ok(())
+        } else {
+            // The reason is the peer's: escaped, so that it cannot forge a line of a log.
+            write!(f, " {:?}", self.reason)
+        }
+    }
+}
+
+impl core::error::Error for Ending {}
+
+/// `Ok` for a clean ending, else an error of kind `UnexpectedEof` that says how it ended.
+#[cfg(feature = "std")]
+impl From<Ending> for std::io::Result<()> {
+    fn from(ending: Ending) -> Self {
+        if ending.clean {
+            Ok(())
+        } else {
+            Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, ending))
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! A complete WebSocket endpoint with no sockets in it: bytes in, events out, bytes out.
+
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod close;
+mod config;
+mod error;
+mod event;
+pub mod handshake;
+
+pub use close::{Close, CloseCode};
+pub use config::{Config, Entropy, PongMode};
+pub use error::{EntropyError, Error, SendError};
+pub use event::{Ending, Event};
+pub use handshake::{ClientRequest, Request, Response};
