@@ -41,7 +41,6 @@ mod server;
 mod syntax;
 mod upgrade;
 
-#[allow(unused_imports, reason = "driven by the connection")]
 pub(crate) use client::{Answer, ClientHandshake};
 pub use client_request::{ClientRequest, InvalidUri};
 pub use error::HandshakeError;
@@ -51,7 +50,6 @@ pub use offer::{Agreed, Offer};
 pub use origin::same_origin;
 pub use request::Request;
 pub use response::Response;
-#[allow(unused_imports, reason = "driven by the connection")]
 pub(crate) use server::ServerHandshake;
 pub use syntax::{Headers, InvalidHeader};
 pub use upgrade::{HttpVersion, Upgrade, check_request};

@@ -66,6 +66,9 @@ pub enum HandshakeError {
     TooManyOffers,
     /// `Origin` is repeated or not ASCII (§4.2.1).
     InvalidOrigin,
+    /// The client sent more than [`Config::max_early_data`](crate::Config::max_early_data) before its
+    /// request was answered (§4.1).
+    TooMuchEarlyData,
 
     // What a client refuses.
     /// More interim responses than
@@ -108,7 +111,8 @@ impl HandshakeError {
             | Self::InvalidSubprotocols
             | Self::RepeatedSubprotocol
             | Self::TooManyOffers
-            | Self::InvalidOrigin => Some(400),
+            | Self::InvalidOrigin
+            | Self::TooMuchEarlyData => Some(400),
             Self::MethodNotAllowed => Some(405),
             Self::TargetTooLong => Some(414),
             Self::UnsupportedExpectation => Some(417),
@@ -184,6 +188,7 @@ impl HandshakeError {
             Self::RepeatedSubprotocol => "subprotocol offered twice",
             Self::TooManyOffers => "too many subprotocols or extensions",
             Self::InvalidOrigin => "repeated or invalid origin",
+            Self::TooMuchEarlyData => "too much data before the answer",
             Self::TooManyInterimResponses => "too many interim responses",
             Self::UnexpectedStatus(_) => "status is not 101",
             Self::InvalidAccept => "missing or wrong sec-websocket-accept",
