@@ -33,9 +33,9 @@ use crate::config::Config;
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
 use crate::frame::{Opcode, Role};
-use crate::handshake::{ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake};
+use crate::handshake::{ClientHandshake, ClientRequest, Response, ServerHandshake};
 use clock::{Clock, Seen, Stage, Verdict};
-use opening::Opening;
+use opening::{Opening, Over};
 use receiver::Receiver;
 use sender::{Fin, Sender};
 
@@ -300,7 +300,10 @@ impl Connection {
         self.sender
             .queue
             .text(|out| handshake.respond(&response, out))?;
-        self.on_handshake_over(None);
+        self.on_handshake_over(Over {
+            error: None,
+            status: Some(response.status()),
+        });
         Ok(())
     }
 
@@ -519,6 +522,10 @@ impl Connection {
         )
     }
 
+    fn is_opened(&self) -> bool {
+        matches!(self.opening.as_deref(), None | Some(Opening::Early { .. }))
+    }
+
     fn stage(&self) -> Stage {
         match self.opening.as_deref() {
             _ if self.ending.is_some() => Stage::Over,
@@ -563,10 +570,12 @@ impl Connection {
         if let Some(ending) = &self.ending {
             return Ending::clone(ending);
         }
-        let (mut error, mut response) = (self.receiver.failure(), None);
+        let (mut error, mut status, mut response) = (self.receiver.failure(), None, None);
         match self.opening.as_deref_mut() {
             Some(Opening::Response(handshake)) => response = handshake.end_of_stream(),
-            Some(Opening::Over(failure)) => error = failure.map(Error::Handshake),
+            Some(Opening::Over(over)) => {
+                (error, status) = (over.error.map(Error::Handshake), over.status);
+            }
             _ => {}
         }
         let close = self.receiver.peer_close();
@@ -578,9 +587,11 @@ impl Connection {
             clean: close.is_some() && self.sender.close_sent(),
             truncated: self.is_connecting() || self.receiver.is_mid_message(),
             reset: matches!(reset, Reset::Yes),
+            opened: self.is_opened(),
             closed_first: self.sender.closed_first(),
             sent_code: self.sender.sent_code(),
             error,
+            status: status.or_else(|| response.as_ref().map(|response| response.status())),
             response,
         };
         self.on_end(ending.clone());
@@ -597,8 +608,8 @@ impl Connection {
     }
 
     /// Connecting → Closing: answered, refused or failed; Closed once the answer is written.
-    fn on_handshake_over(&mut self, error: Option<HandshakeError>) {
-        self.opening = Some(Box::new(Opening::Over(error)));
+    fn on_handshake_over(&mut self, over: Over) {
+        self.opening = Some(Box::new(Opening::Over(over)));
         self.receiver.shut();
         self.sender.shut();
     }
@@ -611,7 +622,10 @@ impl Connection {
             }
             Error::Handshake(error) => {
                 self.sender.queue.clear();
-                self.on_handshake_over(Some(error));
+                self.on_handshake_over(Over {
+                    error: Some(error),
+                    status: None,
+                });
             }
             Error::CloseTimeout => {
                 // What ended the connection has been reported, unless it is this.

@@ -103,6 +103,8 @@ pub struct Ending {
     pub code: u16,
     /// The reason of the peer's Close.
     pub reason: Box<str>,
+    /// Whether the connection was ever open.
+    pub opened: bool,
     /// Whether both Close frames were exchanged before the transport ended.
     pub clean: bool,
     /// Whether the transport ended inside a frame, a message or the handshake.
@@ -115,8 +117,10 @@ pub struct Ending {
     pub sent_code: Option<CloseCode>,
     /// Why this endpoint failed the connection, if it did.
     pub error: Option<Error>,
-    /// Client: the response other than 101, if its body lasted until the end of the transport, so
-    /// that no [`Event::Rejected`] could report it.
+    /// The status of the HTTP response that took the place of the connection, sent or received.
+    pub status: Option<u16>,
+    /// Client: that response, if its body lasted until the end of the transport, so that no
+    /// [`Event::Rejected`] could report it.
     pub response: Option<Box<Response>>,
 }
 
@@ -125,13 +129,15 @@ impl fmt::Display for Ending {
         if let Some(error) = self.error {
             return write!(f, "connection failed: {error}");
         }
-        if let Some(response) = &self.response {
-            return write!(f, "rejected with status {}", response.status());
+        if let Some(status) = self.status {
+            return write!(f, "not opened: HTTP status {status}");
         }
-        let how = match (self.clean, self.truncated) {
-            (true, _) => "closed",
-            (false, true) => "transport ended in mid-message",
-            (false, false) => "transport ended without a closing handshake",
+        let how = match (self.clean, self.reset, self.opened, self.truncated) {
+            (true, ..) => "closed",
+            (_, true, ..) => "transport was reset",
+            (_, _, false, _) => "transport ended in the opening handshake",
+            (_, _, _, true) => "transport ended in mid-message",
+            _ => "transport ended without a closing handshake",
         };
         match CloseCode::new(self.code) {
             Some(code) => write!(f, "{how}: {code}"),

@@ -2,11 +2,14 @@
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(clippy::alloc_instead_of_core, clippy::std_instead_of_core)]
+#![deny(clippy::cast_possible_truncation)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod backoff;
 pub mod close;
 mod config;
 mod connection;
@@ -18,6 +21,7 @@ pub mod mask;
 mod message;
 pub mod utf8;
 
+pub use backoff::Backoff;
 pub use close::{Close, CloseCode};
 pub use config::{Config, Delivery, Entropy, PongMode};
 pub use connection::sender::Fin;

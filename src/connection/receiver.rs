@@ -388,10 +388,9 @@ impl Receiver {
 
     /// The phase after a frame.
     const fn between_frames(&self) -> Phase {
-        if self.assembler.is_idle() {
-            Phase::Idle
-        } else {
-            Phase::Header
+        match self.delivery {
+            Delivery::Messages if self.assembler.is_idle() => Phase::Idle,
+            _ => Phase::Header,
         }
     }
 }

@@ -83,7 +83,10 @@ pub(crate) struct Frame {
 }
 
 pub(crate) fn wrote(first: u8, payload: impl AsRef<[u8]>) -> Frame {
-    Frame { first, payload: payload.as_ref().to_vec() }
+    Frame {
+        first,
+        payload: payload.as_ref().to_vec(),
+    }
 }
 
 /// An open connection in `role`, with keys that tests can tell apart.
@@ -107,7 +110,10 @@ pub(crate) fn feed(ws: &mut Connection, piece: &[u8]) -> Vec<Event<'static>> {
     let mut events = Vec::new();
     while let Some(event) = ws.receive(&mut input) {
         events.push(event.into_owned());
-        assert!(events.len() <= piece.len() + 2, "an event for each byte at most");
+        assert!(
+            events.len() <= piece.len() + 2,
+            "an event for each byte at most"
+        );
     }
     assert!(input.is_empty(), "`None` means that all input is used");
     events
@@ -130,9 +136,16 @@ pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let (first, second) = (bytes[0], bytes[1]);
-        assert_eq!(second & 0x80 != 0, from == Role::Client, "clients mask, servers do not");
+        assert_eq!(
+            second & 0x80 != 0,
+            from == Role::Client,
+            "clients mask, servers do not"
+        );
         let (len, mut at) = match second & 0x7f {
-            126 => (u64::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())), 4),
+            126 => (
+                u64::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())),
+                4,
+            ),
             127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()), 10),
             len => (u64::from(len), 2),
         };
@@ -145,8 +158,11 @@ pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
             at += 4;
         }
         let end = at + usize::try_from(len).unwrap();
-        let payload =
-            bytes[at..end].iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
+        let payload = bytes[at..end]
+            .iter()
+            .enumerate()
+            .map(|(i, byte)| byte ^ key[i % 4])
+            .collect();
         frames.push(Frame { first, payload });
         bytes = &bytes[end..];
     }
@@ -163,7 +179,11 @@ pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Tr
         written.extend(drain(&mut ws));
         start = end;
     }
-    Transcript { events, written: parse(role, &written), ending: ws.end_of_stream() }
+    Transcript {
+        events,
+        written: parse(role, &written),
+        ending: ws.end_of_stream(),
+    }
 }
 
 /// Runs a conversation whole, byte by byte and cut in two at every place (or, if it is long, at the
@@ -171,10 +191,18 @@ pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Tr
 pub(crate) fn converse(role: Role, config: Config, wire: &[u8]) -> Transcript {
     let whole = run(role, config.clone(), wire, &[]);
     let bytewise: Vec<usize> = (1..wire.len()).collect();
-    assert_eq!(run(role, config.clone(), wire, &bytewise), whole, "byte by byte");
+    assert_eq!(
+        run(role, config.clone(), wire, &bytewise),
+        whole,
+        "byte by byte"
+    );
     let step = 1 + wire.len() / 512;
     for cut in (0..=wire.len()).filter(|i| i % step == 0 || *i < 64 || i + 64 > wire.len()) {
-        assert_eq!(run(role, config.clone(), wire, &[cut]), whole, "cut at {cut}");
+        assert_eq!(
+            run(role, config.clone(), wire, &[cut]),
+            whole,
+            "cut at {cut}"
+        );
     }
     whole
 }
