@@ -163,7 +163,11 @@ pub struct Close {
 pub fn parse(body: &[u8]) -> Result<Option<(CloseCode, &str)>, Error> {
     // R210: a body is empty or holds a code.
     let Some((code, reason)) = body.split_first_chunk() else {
-        return if body.is_empty() { Ok(None) } else { Err(Error::CloseTooShort) };
+        return if body.is_empty() {
+            Ok(None)
+        } else {
+            Err(Error::CloseTooShort)
+        };
     };
     // R213, R214, R217, R219: only codes that may be sent, as unsigned numbers.
     let code = u16::from_be_bytes(*code);

@@ -84,13 +84,13 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Handshake(error) => return write!(f, "opening handshake: {error}"),
-            Self::ReservedOpcode(opcode) => return write!(f, "reserved opcode {opcode}"),
-            Self::InvalidCloseCode(code) => return write!(f, "invalid close code {code}"),
+impl Error {
+    /// The rule in words that do not depend on what the peer sent; the reason of the Close frame.
+    pub(crate) const fn rule(self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "opening handshake",
             Self::ReservedBits => "reserved bit set without an extension that defines it",
+            Self::ReservedOpcode(_) => "reserved opcode",
             Self::FragmentedControl => "fragmented control frame",
             Self::ControlTooLong => "control frame longer than 125 bytes",
             Self::MissingMask => "frame from a client without a mask",
@@ -104,9 +104,22 @@ impl fmt::Display for Error {
             Self::TooManyFragments => "message of too many fragments",
             Self::InvalidUtf8 => "text is not valid UTF-8",
             Self::CloseTooShort => "close frame with a body of one byte",
+            Self::InvalidCloseCode(_) => "invalid close code",
             Self::InvalidCloseReason => "close reason is not valid UTF-8",
             Self::Entropy => "no entropy for a mask",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule())?;
+        match self {
+            Self::Handshake(error) => write!(f, ": {error}"),
+            Self::ReservedOpcode(opcode) => write!(f, " {opcode}"),
+            Self::InvalidCloseCode(code) => write!(f, " {code}"),
+            _ => Ok(()),
+        }
     }
 }
 

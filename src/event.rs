@@ -121,7 +121,10 @@ impl From<Ending> for std::io::Result<()> {
         if ending.clean {
             Ok(())
         } else {
-            Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, ending))
+            Err(std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                ending,
+            ))
         }
     }
 }

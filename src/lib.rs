@@ -9,12 +9,20 @@ extern crate std;
 
 pub mod close;
 mod config;
+mod connection;
 mod error;
 mod event;
+pub mod frame;
 pub mod handshake;
+pub mod mask;
+mod message;
+pub mod utf8;
 
 pub use close::{Close, CloseCode};
 pub use config::{Config, Entropy, PongMode};
+pub use connection::sender::Fin;
+pub use connection::{Connection, State};
 pub use error::{EntropyError, Error, SendError};
 pub use event::{Ending, Event};
+pub use frame::Role;
 pub use handshake::{ClientRequest, Request, Response};

@@ -1,0 +1,307 @@
+//! The sending half: messages and replies in, bytes out.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::close::{CloseCode, MAX_REASON};
+use crate::config::{Config, Entropy};
+use crate::connection::queue::Queue;
+use crate::connection::receiver::Reply;
+use crate::error::{EntropyError, SendError};
+use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode, Role};
+
+/// Whether a part of a message that is sent in parts is the last one: the FIN bit (RFC 6455 §5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it is one bit")]
+pub enum Fin {
+    /// More parts of the message follow.
+    More,
+    /// The message is complete.
+    Last,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) queue: Queue,
+    gate: Gate,
+    role: Role,
+    /// The type of the message that is being sent in parts.
+    parts: Option<Opcode>,
+    fragment_size: usize,
+    high_water_mark: usize,
+    /// A client's source of masks.
+    keys: Option<Box<Keys>>,
+    /// The code of the Close that was queued.
+    sent_code: Option<CloseCode>,
+}
+
+/// What may still be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    /// Nothing yet: the handshake is not complete.
+    Connecting,
+    /// Everything.
+    Open,
+    /// Our Close is queued: pongs only, for the peer may wait for them (R173).
+    Closing,
+    /// Nothing any more.
+    Shut,
+}
+
+impl Sender {
+    pub(crate) fn new(role: Role, config: &Config) -> Self {
+        Self {
+            queue: Queue::default(),
+            gate: Gate::Connecting,
+            role,
+            parts: None,
+            fragment_size: config.fragment_size,
+            high_water_mark: config.high_water_mark,
+            keys: match role {
+                Role::Client => Some(Box::new(Keys::new(config.entropy))),
+                Role::Server => None,
+            },
+            sent_code: None,
+        }
+    }
+
+    pub(crate) const fn open(&mut self) {
+        self.gate = Gate::Open;
+    }
+
+    /// Nothing more is queued; what is queued may still be written.
+    pub(crate) const fn shut(&mut self) {
+        self.gate = Gate::Shut;
+    }
+
+    #[inline]
+    pub(crate) fn send_message(&mut self, opcode: Opcode, data: &[u8]) -> Result<(), SendError> {
+        self.check_open()?;
+        if self.parts.is_some() {
+            return Err(SendError::MessageInProgress);
+        }
+        if data.len() <= self.fragment_size {
+            return Ok(self.push(opcode, Fin::Last, data)?);
+        }
+        Ok(self.push_fragments(opcode, Fin::Last, data)?)
+    }
+
+    pub(crate) fn send_part(
+        &mut self,
+        opcode: Opcode,
+        data: &[u8],
+        fin: Fin,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        let first = match self.parts {
+            None => opcode,
+            Some(begun) if begun == opcode => Opcode::Continuation,
+            Some(_) => return Err(SendError::MessageInProgress),
+        };
+        self.push_fragments(first, fin, data)?;
+        self.parts = match fin {
+            Fin::More => Some(opcode),
+            Fin::Last => None,
+        };
+        Ok(())
+    }
+
+    pub(crate) fn send_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.check_open()?;
+        self.send_control(Opcode::Ping, payload)
+    }
+
+    pub(crate) fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if self.gate != Gate::Closing {
+            self.check_open()?;
+        }
+        self.send_control(Opcode::Pong, payload)
+    }
+
+    /// Queues our Close, the only one ever (R190); a second wish to close is met already (R203).
+    pub(crate) fn close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
+        // R221 (§7.4.1): 1010 is how a client says that it misses an extension.
+        if code == Some(CloseCode::MANDATORY_EXTENSION) && self.role == Role::Server {
+            return Err(SendError::ClientCloseCode);
+        }
+        // R223 (§5.5): the reason shares a control frame with the code.
+        if reason.len() > MAX_REASON {
+            return Err(SendError::ReasonTooLong);
+        }
+        match self.gate {
+            Gate::Connecting => Err(SendError::Connecting),
+            Gate::Open => Ok(self.push_close(code, reason)?),
+            Gate::Closing | Gate::Shut => Ok(()),
+        }
+    }
+
+    /// Does what the receiving half owes the peer.
+    pub(crate) fn reply(&mut self, reply: Reply<'_>) -> Result<(), EntropyError> {
+        match (reply, self.gate) {
+            (Reply::Pong(payload), Gate::Open | Gate::Closing) => self.pong(payload),
+            (Reply::Pong(_), _) => Ok(()),
+            // R190 (§5.5.1): answered with the same code; R225: the reason is not ours to repeat.
+            (Reply::Close(code), gate) => {
+                let answer = match gate {
+                    Gate::Open => self.push_close(code, ""),
+                    _ => Ok(()),
+                };
+                self.shut();
+                answer
+            }
+            // R201, R202 (§7.1.7): with a fitting code, if no Close was sent yet.
+            (Reply::Fail(error), gate) => {
+                let answer = match (gate, error.close_code()) {
+                    (Gate::Open, Some(code)) => self.push_close(Some(code), error.rule()),
+                    _ => Ok(()),
+                };
+                self.shut();
+                answer
+            }
+        }
+    }
+
+    /// The bytes of our Close have been written.
+    pub(crate) const fn close_sent(&self) -> bool {
+        self.queue.close_sent()
+    }
+
+    pub(crate) const fn sent_code(&self) -> Option<CloseCode> {
+        self.sent_code
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.gate, Gate::Open)
+    }
+
+    #[inline]
+    const fn check_open(&self) -> Result<(), SendError> {
+        match self.gate {
+            Gate::Open => Ok(()),
+            Gate::Connecting => Err(SendError::Connecting),
+            Gate::Closing | Gate::Shut => Err(SendError::Closed),
+        }
+    }
+
+    fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        // R263 (§5.5).
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong);
+        }
+        Ok(self.push(opcode, Fin::Last, payload)?)
+    }
+
+    /// R174 (§5.5.3): each ping is answered while output is small; behind a backlog only the latest
+    /// is, ahead of what waits, so that a peer that reads nothing cannot grow the queue.
+    fn pong(&mut self, payload: &[u8]) -> Result<(), EntropyError> {
+        if self.queue.len() < self.high_water_mark {
+            return self.push(Opcode::Pong, Fin::Last, payload);
+        }
+        let header = self.header(Opcode::Pong, Fin::Last, payload.len())?;
+        self.queue.push_urgent(&header, payload);
+        Ok(())
+    }
+
+    fn push_close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), EntropyError> {
+        let mut body = [0; MAX_CONTROL_PAYLOAD];
+        let mut len = 0;
+        if let Some(code) = code {
+            let bytes = code.get().to_be_bytes();
+            for (slot, byte) in body.iter_mut().zip(bytes.iter().chain(reason.as_bytes())) {
+                *slot = *byte;
+                len += 1;
+            }
+        }
+        self.push(
+            Opcode::Close,
+            Fin::Last,
+            body.get(..len).unwrap_or_default(),
+        )?;
+        self.sent_code = code;
+        self.gate = Gate::Closing;
+        Ok(())
+    }
+
+    /// Queues `data` in frames of at most `fragment_size`: all of them, or none.
+    #[inline(never)]
+    fn push_fragments(
+        &mut self,
+        mut opcode: Opcode,
+        fin: Fin,
+        data: &[u8],
+    ) -> Result<(), EntropyError> {
+        let before = self.queue.len();
+        let mut rest = data;
+        loop {
+            let (piece, more) = rest.split_at(rest.len().min(self.fragment_size));
+            let last = if more.is_empty() { fin } else { Fin::More };
+            if let Err(error) = self.push(opcode, last, piece) {
+                self.queue.truncate(before);
+                return Err(error);
+            }
+            if more.is_empty() {
+                return Ok(());
+            }
+            (opcode, rest) = (Opcode::Continuation, more);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, opcode: Opcode, fin: Fin, payload: &[u8]) -> Result<(), EntropyError> {
+        let header = self.header(opcode, fin, payload.len())?;
+        self.queue.push(&header, payload);
+        Ok(())
+    }
+
+    #[inline]
+    fn header(&mut self, opcode: Opcode, fin: Fin, len: usize) -> Result<Header, EntropyError> {
+        Ok(Header {
+            fin: matches!(fin, Fin::Last),
+            rsv1: false,
+            opcode,
+            mask: match &mut self.keys {
+                Some(keys) => Some(keys.draw()?),
+                None => None,
+            },
+            payload_len: u64::try_from(len).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+/// Masks for a client's frames (R141, §5.3), drawn from the source of entropy in batches: a call to
+/// the operating system costs more than the frame.
+struct Keys {
+    entropy: Entropy,
+    bytes: [u8; 256],
+    used: usize,
+}
+
+impl Keys {
+    const fn new(entropy: Entropy) -> Self {
+        Self {
+            entropy,
+            bytes: [0; 256],
+            used: 256,
+        }
+    }
+
+    /// A key that no frame has had.
+    #[inline]
+    fn draw(&mut self) -> Result<[u8; 4], EntropyError> {
+        loop {
+            if let Some(key) = self.bytes.get(self.used..).and_then(<[u8]>::first_chunk) {
+                self.used += key.len();
+                return Ok(*key);
+            }
+            (self.entropy)(&mut self.bytes)?;
+            self.used = 0;
+        }
+    }
+}
+
+/// Without the keys: they are secrets of the frames to come.
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}

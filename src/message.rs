@@ -1,0 +1,143 @@
+//! Messages from frames: [RFC 6455 §5.4].
+//!
+//! An [`Assembler`] gathers what cannot be lent from the caller's buffer: messages of several
+//! fragments, and frames cut by the end of a read. Its memory grows with the bytes that arrive, never
+//! with a length that a header declares.
+//!
+//! [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::Error;
+use crate::event::Event;
+use crate::frame::{Header, Opcode};
+use crate::utf8::Validator;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_message_size: usize,
+    pub(crate) max_fragments: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    limits: Limits,
+    /// Frames of the message in progress that have begun.
+    fragments: u32,
+    /// The payload that they announced, together.
+    size: usize,
+    message: Message,
+}
+
+/// What has arrived of the message in progress.
+#[derive(Debug)]
+enum Message {
+    None,
+    /// Valid UTF-8, and the code point that it was cut in.
+    Text(String, Validator),
+    Binary(Vec<u8>),
+}
+
+impl Assembler {
+    pub(crate) const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            fragments: 0,
+            size: 0,
+            message: Message::None,
+        }
+    }
+
+    /// Judges a data frame by its header, before its payload; the message in progress is the one
+    /// that the frame belongs to from here on.
+    pub(crate) fn begin_frame(&mut self, header: &Header) -> Result<(), Error> {
+        // R150, R151: what is open counts, not what has been gathered, which may be empty.
+        match (header.opcode, &self.message) {
+            (Opcode::Continuation, Message::None) => return Err(Error::UnexpectedContinuation),
+            (Opcode::Continuation, _) => {}
+            (_, Message::None) => (self.fragments, self.size) = (0, 0),
+            _ => return Err(Error::ExpectedContinuation),
+        }
+        // R159 (§10.4): empty fragments count, or a message of them would never end.
+        if self.fragments >= self.limits.max_fragments {
+            return Err(Error::TooManyFragments);
+        }
+        self.fragments += 1;
+        // R158 (§10.4): by subtraction, so that no sum can overflow.
+        let room = self.limits.max_message_size.saturating_sub(self.size);
+        match usize::try_from(header.payload_len) {
+            Ok(len) if len <= room => self.size += len,
+            _ => return Err(Error::MessageTooLarge),
+        }
+        match header.opcode {
+            Opcode::Text => self.message = Message::Text(String::new(), Validator::new()),
+            Opcode::Binary => self.message = Message::Binary(Vec::new()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Adds a piece of the frame in progress. `rest` is how much of the message is still to come, as
+    /// far as that is known: the rest of the last frame, or `u64::MAX` before it.
+    pub(crate) fn push(&mut self, piece: &[u8], rest: u64) -> Result<(), Error> {
+        match &mut self.message {
+            Message::None => {}
+            Message::Binary(data) => {
+                let more = growth(data.len(), data.capacity(), piece.len(), rest);
+                data.reserve_exact(more);
+                data.extend_from_slice(piece);
+            }
+            Message::Text(text, validator) => {
+                // R233: refused as soon as no continuation could make it valid.
+                let (cut, whole) = validator.feed(piece).map_err(|_| Error::InvalidUtf8)?;
+                let len = cut.map_or(0, char::len_utf8) + whole.len();
+                text.reserve_exact(growth(text.len(), text.capacity(), len, rest));
+                text.extend(cut);
+                text.push_str(whole);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over the message in progress as it is, its last frame complete.
+    pub(crate) fn finish(&mut self) -> Result<Option<Event<'static>>, Error> {
+        match core::mem::replace(&mut self.message, Message::None) {
+            Message::None => Ok(None),
+            Message::Binary(data) => Ok(Some(Event::Binary(Cow::Owned(data)))),
+            // R232: not inside a code point, even if the last fragment is empty.
+            Message::Text(_, validator) if !validator.is_complete() => Err(Error::InvalidUtf8),
+            Message::Text(text, _) => Ok(Some(Event::Text(Cow::Owned(text)))),
+        }
+    }
+
+    /// Forgets the message in progress and gives its memory back.
+    pub(crate) fn abort(&mut self) {
+        self.message = Message::None;
+    }
+
+    /// Judges a frame that is a message of its own and lies in the input whole.
+    pub(crate) fn lend_frame(&mut self, header: &Header) -> Result<(), Error> {
+        self.begin_frame(header)?;
+        self.message = Message::None;
+        Ok(())
+    }
+
+    pub(crate) const fn is_idle(&self) -> bool {
+        matches!(self.message, Message::None)
+    }
+}
+
+/// How much to reserve for a piece of `new` bytes behind `len`, when at most `rest` bytes are still
+/// to come in the message.
+///
+/// Doubles, so that each byte is moved a bounded number of times; but not beyond the end of the
+/// message where that is in sight, so that what is handed over holds no more than it needs.
+fn growth(len: usize, capacity: usize, new: usize, rest: u64) -> usize {
+    if capacity - len >= new {
+        return 0;
+    }
+    let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+    new.saturating_add(rest.min(len.saturating_add(new)))
+}
