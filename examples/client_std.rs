@@ -62,8 +62,13 @@ fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
     let binary = arguments.binary.map(fs::read).transpose()?;
     let mut stream = connect(request.host(), request.port())?;
     let ws = Connection::client(request, Config::default())?;
-    let ending = converse(&mut stream, ws, &mut User::new(arguments.ping, binary));
-    linger(&stream);
+    let mut user = User::new(arguments.ping, binary);
+    let ending = converse(&mut stream, ws, &mut user);
+    if user.is_late() {
+        note(format_args!("the server took too long"));
+    } else {
+        linger(&stream);
+    }
     ending
 }
 
@@ -81,7 +86,7 @@ fn converse(
             let n = if_ready(stream.write(ws.output()))?.unwrap_or(0);
             ws.sent(n);
         }
-        if ws.is_closed() && ws.output().is_empty() {
+        if ws.is_closed() || user.is_late() {
             return Ok(ws.end_of_stream());
         }
         let n = match if_ready(stream.read(&mut buf))? {
@@ -114,7 +119,7 @@ struct User {
     binary: Option<Vec<u8>>,
     /// The lines of the input, from the moment that the connection is open to the end of the input.
     lines: Option<Receiver<String>>,
-    /// When the server must have answered the request, or the Close.
+    /// When the server must have answered the request or the Close, or ended the TCP connection.
     deadline: Option<Instant>,
 }
 
@@ -131,7 +136,7 @@ impl User {
     fn show(&mut self, ws: &mut Connection, event: Event<'_>) -> Result<(), Box<dyn Error>> {
         match event {
             Event::Open(response) => {
-                match response.header("Sec-WebSocket-Protocol") {
+                match response.subprotocol() {
                     Some(name) => note(format_args!("open, subprotocol {name:?}")),
                     None => note(format_args!("open")),
                 }
@@ -155,6 +160,10 @@ impl User {
                     data.len()
                 ));
             }
+            Event::Rejected(response) => {
+                return Err(format!("rejected with status {}", response.status()).into());
+            }
+            Event::Close(_) => self.finish(),
             Event::Ping(data) => note(format_args!("ping \"{}\"", data.escape_ascii())),
             Event::Pong(data) => note(format_args!("pong \"{}\"", data.escape_ascii())),
             _ => {} // what else there is, the ending tells
@@ -164,12 +173,6 @@ impl User {
 
     /// Sends a line, if one is typed within `wait` and the ones before it are on their way.
     fn act(&mut self, ws: &mut Connection, wait: Duration) -> Result<(), Box<dyn Error>> {
-        if self
-            .deadline
-            .is_some_and(|deadline| Instant::now() > deadline)
-        {
-            return Err("no answer in time".into());
-        }
         let Some(lines) = self.lines.as_ref().filter(|_| ws.output().is_empty()) else {
             thread::sleep(wait);
             return Ok(());
@@ -179,11 +182,21 @@ impl User {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 ws.close(CloseCode::NORMAL, "")?;
-                self.lines = None;
-                self.deadline = Some(Instant::now() + ANSWER_TIMEOUT);
+                self.finish();
             }
         }
         Ok(())
+    }
+
+    /// A Close has gone out: the next thing is the server's to do.
+    fn finish(&mut self) {
+        self.lines = None;
+        self.deadline = Some(Instant::now() + ANSWER_TIMEOUT);
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline < Instant::now())
     }
 }
 
@@ -194,8 +207,11 @@ fn read_lines() -> io::Result<Receiver<String>> {
     thread::Builder::new().spawn(move || {
         for line in io::stdin().lines() {
             match line {
-                Ok(line) if sender.send(line).is_ok() => {}
-                Ok(_) => return,
+                Ok(line) => {
+                    if sender.send(line).is_err() {
+                        return; // the connection is over
+                    }
+                }
                 Err(error) => return note(format_args!("standard input: {error}")),
             }
         }

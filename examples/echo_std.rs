@@ -102,7 +102,7 @@ fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, Box<dyn
         if ws.is_closed() {
             return Ok(ws.end_of_stream());
         }
-        let Some(n) = read_until(stream, &mut buf, visit.wake)? else {
+        let Some(n) = read_until(stream, &mut buf, visit.due)? else {
             visit.wake(&mut ws)?;
             continue;
         };
@@ -122,10 +122,10 @@ fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, Box<dyn
     }
 }
 
-/// Reads what there is, or nothing when it is `wake` before there is something.
-fn read_until(stream: &mut TcpStream, buf: &mut [u8], wake: Instant) -> io::Result<Option<usize>> {
+/// Reads what there is, or nothing when it is `due` before there is something.
+fn read_until(stream: &mut TcpStream, buf: &mut [u8], due: Instant) -> io::Result<Option<usize>> {
     loop {
-        let wait = wake.saturating_duration_since(Instant::now());
+        let wait = due.saturating_duration_since(Instant::now());
         if wait.is_zero() {
             return Ok(None);
         }
@@ -165,7 +165,7 @@ struct Visit {
     since: Instant,
     heard: Instant,
     /// When [`wake`](Self::wake) is due.
-    wake: Instant,
+    due: Instant,
 }
 
 impl Visit {
@@ -176,7 +176,7 @@ impl Visit {
             path: None,
             since: now,
             heard: now,
-            wake: now + HANDSHAKE_TIMEOUT,
+            due: now + HANDSHAKE_TIMEOUT,
         }
     }
 
@@ -187,32 +187,20 @@ impl Visit {
             // and every subprotocol is as good as another.
             let mut response = Response::default();
             if let Some(first) = request.subprotocols().next() {
-                response = response.subprotocol(first)?;
+                response = response.with_subprotocol(first);
             }
             ws.accept(response)?;
             self.path = Some(path.to_owned());
-            self.wake = Instant::now() + self.interval();
+            self.due = Instant::now() + self.interval();
             self.log(format_args!("open"));
             return Ok(());
         }
-        let (status, kind, body) = match path {
-            "/" => (200, "text/html; charset=utf-8", PAGE),
-            TICKER => (
-                426,
-                "text/plain; charset=utf-8",
-                "this is for a WebSocket\n",
-            ),
-            _ => (
-                404,
-                "text/plain; charset=utf-8",
-                "nothing here; the page is at /\n",
-            ),
+        let response = match path {
+            "/" => Response::new(200).with_html(PAGE),
+            TICKER => Response::new(426).with_text("this is for a WebSocket\n"),
+            _ => Response::new(404).with_text("nothing here; the page is at /\n"),
         };
-        log(format_args!("{} {path:?} {status}", self.peer));
-        let response = Response::new(status)
-            .header("Content-Type", kind)?
-            .header("X-Content-Type-Options", "nosniff")?
-            .body(body);
+        log(format_args!("{} {path:?} {}", self.peer, response.status()));
         Ok(ws.respond(response)?)
     }
 
@@ -234,7 +222,7 @@ impl Visit {
                 self.since.elapsed().as_secs()
             ))?;
         }
-        self.wake = Instant::now() + self.interval();
+        self.due = Instant::now() + self.interval();
         Ok(())
     }
 
