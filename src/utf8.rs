@@ -215,7 +215,7 @@ mod tests {
     /// four, agrees with the standard library, whole and byte by byte, at the very byte that decides.
     #[test]
     fn r233_every_short_string_is_judged_at_the_deciding_byte() {
-        let mut check = |bytes: &[u8]| {
+        let check = |bytes: &[u8]| {
             let deciding = (1..=bytes.len()).find(|&end| !viable(&bytes[..end]));
             let expected = core::str::from_utf8(bytes).is_ok();
             let whole = feed([bytes]);

@@ -121,10 +121,7 @@ impl Receiver {
 
     /// A frame that is a message by itself and lies in `input` whole: taken from it and unmasked.
     #[inline]
-    pub(crate) fn take_message<'b>(
-        &self,
-        input: &mut &'b mut [u8],
-    ) -> Option<(Opcode, &'b [u8])> {
+    pub(crate) fn take_message<'b>(&self, input: &mut &'b mut [u8]) -> Option<(Opcode, &'b [u8])> {
         if self.phase != Phase::Idle {
             return None;
         }

@@ -1,0 +1,285 @@
+//! [`ClientRequest`]: what a client asks for, [RFC 6455 §3] and [§4.1].
+//!
+//! [RFC 6455 §3]: https://www.rfc-editor.org/rfc/rfc6455#section-3
+//! [§4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::authority::{Authority, InvalidAuthority};
+use super::origin::Origin;
+use super::syntax::{InvalidHeader, add_field, decimal, is_token, push_all};
+
+/// The request that a client opens a connection with (RFC 6455 §4.1).
+///
+/// Made from a URI, it also says where to connect to: [`host`](Self::host), [`port`](Self::port) and
+/// [`is_secure`](Self::is_secure). Three duties of a client are the caller's, for they concern the
+/// transport:
+///
+/// - of several connections to the same address, only one at a time may be in its handshake (§4.1);
+/// - for `wss`, TLS with the host's name (SNI) comes before the first byte of the request (§4.1);
+/// - to connect again after an abnormal ending, wait first: a random time of up to five seconds, and
+///   longer each time it fails (§7.2.3). Each attempt is a new connection with a new key.
+///
+/// ```
+/// use sockless::ClientRequest;
+///
+/// let request = ClientRequest::new("wss://example.com/chat?room=1")?
+///     .subprotocol("chat")?
+///     .header("Authorization", "Bearer secret")?;
+/// assert_eq!((request.host(), request.port()), ("example.com", 443));
+/// assert!(request.is_secure());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ClientRequest {
+    scheme: Scheme,
+    /// An address of IPv6 still in its brackets.
+    host: String,
+    port: u16,
+    target: String,
+    /// The names, joined as they are sent.
+    subprotocols: String,
+    origin: Option<String>,
+    /// The caller's header lines.
+    fields: Vec<u8>,
+}
+
+impl ClientRequest {
+    /// A request for the resource that a `ws` or `wss` URI names (§3).
+    ///
+    /// An empty path becomes `/`. Names with characters outside ASCII must be in their encoded form
+    /// already: `xn--` in the host, `%` escapes in the path.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`]: another scheme; a user name, which a WebSocket URI has no place for; no host,
+    /// or one that cannot be; a port that is no port; a fragment (write `#` as `%23`); a space, a
+    /// control character or a character outside ASCII.
+    pub fn new(uri: &str) -> Result<Self, InvalidUri> {
+        // R001: `ws` or `wss`, in whatever case (§3).
+        let (scheme, rest) = uri.split_once("://").ok_or(InvalidUri::Scheme)?;
+        let scheme = Scheme::parse(scheme).ok_or(InvalidUri::Scheme)?;
+        // R002: a fragment means nothing here (§3).
+        if rest.contains('#') {
+            return Err(InvalidUri::Fragment);
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at_checked(end).ok_or(InvalidUri::Host)?;
+        // R011: no user-info (§3, §4.1).
+        let authority = Authority::parse(authority).map_err(|error| match error {
+            InvalidAuthority::UserInfo => InvalidUri::UserInfo,
+            InvalidAuthority::Host => InvalidUri::Host,
+            InvalidAuthority::Port => InvalidUri::Port,
+        })?;
+        // R004: nothing that could end the request line (RFC 9112 §3.2).
+        if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidUri::Target);
+        }
+        // R003: an empty path is written as `/` (§3).
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            scheme,
+            host: authority.host.into(),
+            // R001: the scheme's port, unless another is given (§3).
+            port: authority.port.unwrap_or_else(|| scheme.default_port()),
+            target: [slash, target].concat(),
+            subprotocols: String::new(),
+            origin: None,
+            fields: Vec::new(),
+        })
+    }
+
+    /// Offers a subprotocol; the first one offered is the one that the client likes best (§1.9).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Subprotocol`] if it is not a token,
+    /// [`InvalidHeader::RepeatedSubprotocol`] if it was offered before.
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
+        // R015: tokens, all different (§4.1).
+        if !is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Subprotocol);
+        }
+        if self.subprotocols.split(", ").any(|offered| offered == name) {
+            return Err(InvalidHeader::RepeatedSubprotocol);
+        }
+        if !self.subprotocols.is_empty() {
+            self.subprotocols.push_str(", ");
+        }
+        self.subprotocols.push_str(name);
+        Ok(self)
+    }
+
+    /// Sends the origin of the page that opens the connection, as browsers must (§4.1). A second
+    /// call replaces it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Origin`] if it is neither `null` nor of the form `scheme://host:port`.
+    pub fn origin(mut self, origin: &str) -> Result<Self, InvalidHeader> {
+        // R017: a serialised origin (RFC 6454 §7).
+        if origin != "null" && Origin::parse(origin).is_none() {
+            return Err(InvalidHeader::Origin);
+        }
+        self.origin = Some(origin.into());
+        Ok(self)
+    }
+
+    /// Adds a header field, such as `Authorization` or `Cookie` (§4.1). The field `Origin` is the
+    /// same as [`origin`](Self::origin).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader`]: a name that is not a token, a value with a control character, or a field
+    /// that the handshake writes itself.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, InvalidHeader> {
+        if name.eq_ignore_ascii_case("origin") {
+            let origin = core::str::from_utf8(value.as_ref()).map_err(|_| InvalidHeader::Origin)?;
+            return self.origin(origin);
+        }
+        add_field(&mut self.fields, name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// The host to connect to, and to name in TLS; an IPv6 address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let inner = self
+            .host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        inner.unwrap_or(&self.host)
+    }
+
+    /// The port to connect to: the URI's, else 80 for `ws` and 443 for `wss` (§3).
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the scheme is `wss`, so that TLS comes first (§4.1).
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        matches!(self.scheme, Scheme::Wss)
+    }
+
+    /// The request target: the path and, after a `?`, the query (§3).
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The offered subprotocols, joined as they are sent; empty if there are none.
+    pub(super) fn subprotocols(&self) -> &str {
+        &self.subprotocols
+    }
+
+    /// Appends the request: R010 to R018, §4.1.
+    pub(super) fn write(&self, key: &[u8; 24], out: &mut Vec<u8>) {
+        push_all(
+            out,
+            &[
+                b"GET ",
+                self.target.as_bytes(),
+                b" HTTP/1.1\r\nHost: ",
+                self.host.as_bytes(),
+            ],
+        );
+        // R011: the port only when it is not the scheme's own (§4.1 (4)).
+        if self.port != self.scheme.default_port() {
+            push_all(out, &[b":", decimal(self.port.into(), &mut [0; 20])]);
+        }
+        push_all(
+            out,
+            &[
+                b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
+                key,
+                b"\r\nSec-WebSocket-Version: 13\r\n",
+            ],
+        );
+        // R015: the header only with a name in it (§4.1 (10)).
+        if !self.subprotocols.is_empty() {
+            let names = self.subprotocols.as_bytes();
+            push_all(out, &[b"Sec-WebSocket-Protocol: ", names, b"\r\n"]);
+        }
+        if let Some(origin) = &self.origin {
+            push_all(out, &[b"Origin: ", origin.as_bytes(), b"\r\n"]);
+        }
+        push_all(out, &[&self.fields, b"\r\n"]);
+    }
+}
+
+impl fmt::Debug for ClientRequest {
+    /// Without the caller's header fields, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientRequest")
+            .field("scheme", &self.scheme)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("target", &self.target)
+            .field("subprotocols", &self.subprotocols)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Ws,
+    Wss,
+}
+
+impl Scheme {
+    fn parse(text: &str) -> Option<Self> {
+        let is = |scheme| text.eq_ignore_ascii_case(scheme);
+        if is("ws") {
+            Some(Self::Ws)
+        } else if is("wss") {
+            Some(Self::Wss)
+        } else {
+            None
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+}
+
+/// Why a text is not a URI that a WebSocket client can ask for (RFC 6455 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidUri {
+    /// The scheme is not `ws` or `wss`.
+    Scheme,
+    /// There is a user name or password in the URI; send an `Authorization` header instead.
+    UserInfo,
+    /// The host is missing, or not a name or an address.
+    Host,
+    /// The port is not a number up to 65,535.
+    Port,
+    /// There is a fragment; a `#` that belongs to the path is written `%23`.
+    Fragment,
+    /// The path or query has a space, a control character or a character outside ASCII.
+    Target,
+}
+
+impl fmt::Display for InvalidUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "scheme is not ws or wss",
+            Self::UserInfo => "user name in a websocket uri",
+            Self::Host => "missing or invalid host",
+            Self::Port => "invalid port",
+            Self::Fragment => "fragment in a websocket uri",
+            Self::Target => "invalid character in the path or query",
+        })
+    }
+}
+
+impl core::error::Error for InvalidUri {}

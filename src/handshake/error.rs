@@ -1,0 +1,226 @@
+//! [`HandshakeError`]: the rule of the opening handshake that the peer broke, and the HTTP response
+//! that says so ([RFC 6455 §4.2.2], [§4.4]).
+//!
+//! [RFC 6455 §4.2.2]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
+//! [§4.4]: https://www.rfc-editor.org/rfc/rfc6455#section-4.4
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::response::{push_status_line, reason_phrase};
+use super::syntax::{decimal, push_all};
+
+/// A rule of the opening handshake that the peer broke (RFC 6455 §4).
+///
+/// [`status`](Self::status) is the HTTP status that a server answers it with. A client answers
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    // The head, on both sides.
+    /// A line of the head that does not end with CR LF, or one of these elsewhere (RFC 9112 §2.2).
+    InvalidLineEnd,
+    /// A first line or a header line that breaks HTTP's grammar (RFC 9112 §3, §4, §5).
+    MalformedHead,
+    /// A head longer than [`Config::max_head_size`](crate::Config::max_head_size) (§10.4).
+    HeadTooLarge,
+    /// More header lines than [`Config::max_headers`](crate::Config::max_headers) (§10.4).
+    TooManyHeaders,
+    /// Another version than HTTP/1.1 (§4.2.1).
+    UnsupportedHttpVersion,
+    /// A `Content-Length` that is not one number (RFC 9110 §8.6).
+    InvalidContentLength,
+    /// A request with a body, or a 101 response with a header that announces one (RFC 9110 §8.6).
+    UnexpectedBody,
+    /// `Upgrade` is missing or does not name `websocket` (§4.1, §4.2.1).
+    MissingUpgrade,
+    /// `Connection` is missing, malformed, or does not name `Upgrade` (§4.1, §4.2.1).
+    MissingConnection,
+    /// `Sec-WebSocket-Extensions` breaks its grammar (§9.1).
+    InvalidExtensions,
+
+    // What a server refuses.
+    /// The request line alone is longer than the limit for the head (RFC 9110 §15.5.15).
+    TargetTooLong,
+    /// The request target is not one that a GET request may have (RFC 9112 §3.2).
+    InvalidTarget,
+    /// The method is not GET (§4.2.1).
+    MethodNotAllowed,
+    /// `Host` is missing, repeated or malformed (§4.2.1).
+    InvalidHost,
+    /// The request expects an interim response (RFC 9110 §10.1.1).
+    UnsupportedExpectation,
+    /// `Sec-WebSocket-Version` is a number other than 13 (§4.4).
+    UnsupportedVersion,
+    /// `Sec-WebSocket-Version` is missing, repeated or not a number up to 255 (§4.2.1).
+    InvalidVersion,
+    /// `Sec-WebSocket-Key` is missing or not base64 of 16 bytes (§4.2.1).
+    InvalidKey,
+    /// `Sec-WebSocket-Key` stands there twice (§11.3.1).
+    RepeatedKey,
+    /// `Sec-WebSocket-Protocol` is not a list of tokens (§4.2.1).
+    InvalidSubprotocols,
+    /// A subprotocol is offered twice (§4.1).
+    RepeatedSubprotocol,
+    /// More than 64 subprotocols or more than 64 extensions are offered (§10.4).
+    TooManyOffers,
+    /// `Origin` is repeated or not ASCII (§4.2.1).
+    InvalidOrigin,
+    /// More bytes behind the request, before it was answered, than
+    /// [`Config::max_early_data`](crate::Config::max_early_data) (§4.1).
+    TooMuchEarlyData,
+
+    // What either side waits for in vain.
+    /// The head was not complete in [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    Timeout,
+
+    // What a client refuses.
+    /// More interim responses than
+    /// [`Config::max_interim_responses`](crate::Config::max_interim_responses) (§10.4).
+    TooManyInterimResponses,
+    /// The status is not 101 (§4.1); only [`Offer::check`](super::Offer::check) reports it so.
+    UnexpectedStatus(u16),
+    /// `Sec-WebSocket-Accept` is missing or does not fit the key (§4.1).
+    InvalidAccept,
+    /// `Sec-WebSocket-Accept` stands there twice (§11.3.3).
+    RepeatedAccept,
+    /// The server wants an extension that was not offered (§4.1).
+    UnofferedExtension,
+    /// The server chose a subprotocol that was not offered (§4.1).
+    UnofferedSubprotocol,
+    /// `Sec-WebSocket-Protocol` is repeated or not one token (§11.3.4).
+    InvalidSubprotocol,
+    /// The server chose none of the subprotocols, and
+    /// [`Config::require_subprotocol`](crate::Config::require_subprotocol) is set.
+    MissingSubprotocol,
+}
+
+impl HandshakeError {
+    /// The HTTP status with which a server answers a request that breaks this rule; `None` for the
+    /// rules that only a response can break.
+    #[must_use]
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::InvalidLineEnd
+            | Self::MalformedHead
+            | Self::InvalidContentLength
+            | Self::UnexpectedBody
+            | Self::MissingConnection
+            | Self::InvalidExtensions
+            | Self::InvalidTarget
+            | Self::InvalidHost
+            | Self::InvalidVersion
+            | Self::InvalidKey
+            | Self::RepeatedKey
+            | Self::InvalidSubprotocols
+            | Self::RepeatedSubprotocol
+            | Self::TooManyOffers
+            | Self::InvalidOrigin
+            | Self::TooMuchEarlyData => Some(400),
+            Self::MethodNotAllowed => Some(405),
+            Self::Timeout => Some(408),
+            Self::TargetTooLong => Some(414),
+            Self::UnsupportedExpectation => Some(417),
+            Self::MissingUpgrade | Self::UnsupportedVersion => Some(426),
+            Self::HeadTooLarge | Self::TooManyHeaders => Some(431),
+            Self::UnsupportedHttpVersion => Some(505),
+            Self::TooManyInterimResponses
+            | Self::UnexpectedStatus(_)
+            | Self::InvalidAccept
+            | Self::RepeatedAccept
+            | Self::UnofferedExtension
+            | Self::UnofferedSubprotocol
+            | Self::InvalidSubprotocol
+            | Self::MissingSubprotocol => None,
+        }
+    }
+
+    /// Appends the complete response that refuses the request (R060 to R082); nothing for the rules
+    /// that have no status.
+    pub(crate) fn write_response(self, out: &mut Vec<u8>) {
+        let Some(status) = self.status() else { return };
+        let fields: &[u8] = match self {
+            // R061: says what is allowed (RFC 9110 §15.5.6).
+            Self::MethodNotAllowed => b"Allow: GET\r\nConnection: close\r\n",
+            // R065: names the protocol to change to (RFC 9110 §15.5.22). R070: and its version.
+            Self::MissingUpgrade | Self::UnsupportedVersion => UPGRADE_REQUIRED,
+            // R071: says which version is meant (RFC 6455 §4.2.2).
+            Self::InvalidVersion => b"Sec-WebSocket-Version: 13\r\nConnection: close\r\n",
+            _ => b"Connection: close\r\n",
+        };
+        push_status_line(out, status);
+        // R061: no body, for the method may have been HEAD.
+        if self == Self::MethodNotAllowed {
+            push_all(out, &[fields, b"Content-Length: 0\r\n\r\n"]);
+            return;
+        }
+        let text = self.text();
+        push_all(
+            out,
+            &[
+                fields,
+                b"Content-Type: text/plain\r\nContent-Length: ",
+                decimal(text.len() + 1, &mut [0; 20]),
+                b"\r\n\r\n",
+                text.as_bytes(),
+                b"\n",
+            ],
+        );
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::InvalidLineEnd => "line of the head does not end with CR LF",
+            Self::MalformedHead => "malformed HTTP head",
+            Self::HeadTooLarge => "HTTP head above the size limit",
+            Self::TooManyHeaders => "too many header lines",
+            Self::UnsupportedHttpVersion => "not HTTP/1.1",
+            Self::InvalidContentLength => "invalid content-length",
+            Self::UnexpectedBody => "body where none may be",
+            Self::MissingUpgrade => "no upgrade to websocket",
+            Self::MissingConnection => "connection header without upgrade",
+            Self::InvalidExtensions => "malformed sec-websocket-extensions",
+            Self::TargetTooLong => "request target too long",
+            Self::InvalidTarget => "invalid request target",
+            Self::MethodNotAllowed => "method is not GET",
+            Self::InvalidHost => "missing, repeated or invalid host",
+            Self::UnsupportedExpectation => "unsupported expectation",
+            Self::UnsupportedVersion => "websocket version is not 13",
+            Self::InvalidVersion => "missing or malformed sec-websocket-version",
+            Self::InvalidKey => "missing or invalid sec-websocket-key",
+            Self::RepeatedKey => "repeated sec-websocket-key",
+            Self::InvalidSubprotocols => "malformed sec-websocket-protocol",
+            Self::RepeatedSubprotocol => "subprotocol offered twice",
+            Self::TooManyOffers => "too many subprotocols or extensions",
+            Self::InvalidOrigin => "repeated or invalid origin",
+            Self::TooMuchEarlyData => "too many bytes before the answer",
+            Self::Timeout => "not complete in time",
+            Self::TooManyInterimResponses => "too many interim responses",
+            Self::UnexpectedStatus(_) => "status is not 101",
+            Self::InvalidAccept => "missing or wrong sec-websocket-accept",
+            Self::RepeatedAccept => "repeated sec-websocket-accept",
+            Self::UnofferedExtension => "extension that was not offered",
+            Self::UnofferedSubprotocol => "subprotocol that was not offered",
+            Self::InvalidSubprotocol => "sec-websocket-protocol is not one name",
+            Self::MissingSubprotocol => "none of the subprotocols was chosen",
+        }
+    }
+}
+
+/// What a 426 response must have (RFC 9110 §15.5.22, §7.8; RFC 6455 §4.4).
+pub(super) const UPGRADE_REQUIRED: &[u8] =
+    b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n";
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedStatus(status) => match reason_phrase(*status) {
+                "" => write!(f, "status {status} instead of 101"),
+                reason => write!(f, "status {status} ({reason}) instead of 101"),
+            },
+            _ => f.write_str(self.text()),
+        }
+    }
+}
+
+impl core::error::Error for HandshakeError {}

@@ -1,0 +1,212 @@
+//! Finding and parsing the head of a request or response: [RFC 9112 §2].
+//!
+//! [`HeadReader`] finds the end of the head, however the bytes arrive, and looks at each byte once
+//! (R083). What it finds goes to `httparse` as a whole; a head that lies whole in the input is not
+//! copied for that.
+//!
+//! [RFC 9112 §2]: https://www.rfc-editor.org/rfc/rfc9112#section-2
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::mem::{MaybeUninit, take};
+
+use httparse::{Header, ParserConfig, Status};
+use memchr::memchr2;
+
+use super::error::HandshakeError;
+use crate::config::Config;
+
+/// The most header lines that can be parsed.
+const MAX_HEADERS: usize = 128;
+
+/// Room for the header lines of one head, on the stack.
+pub(super) type HeaderSlots<'b> = [MaybeUninit<Header<'b>>; MAX_HEADERS];
+
+pub(super) const fn header_slots<'b>() -> HeaderSlots<'b> {
+    [const { MaybeUninit::uninit() }; MAX_HEADERS]
+}
+
+/// Gathers a head until its empty line.
+#[derive(Clone, Debug)]
+pub(super) struct HeadReader {
+    /// The part of the head that came with earlier input.
+    head: Vec<u8>,
+    scanner: Scanner,
+}
+
+impl HeadReader {
+    pub(super) fn new(config: &Config) -> Self {
+        let max_lines = config.max_headers.min(MAX_HEADERS) + 1;
+        let scanner = Scanner {
+            max_size: config.max_head_size,
+            max_lines,
+            ..Scanner::default()
+        };
+        Self {
+            head: Vec::new(),
+            scanner,
+        }
+    }
+
+    /// Takes from `input` what belongs to the head; `None` when that is all of it and the head is
+    /// not complete. After a head it waits for the next one.
+    ///
+    /// The head starts with an empty line if one came before it.
+    pub(super) fn read<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Option<Result<Cow<'b, [u8]>, HandshakeError>> {
+        // R082: the scanner refuses what is over the limit, so that no more than it is ever kept.
+        let end = match self.scanner.scan(input) {
+            Ok(end) => end,
+            Err(error) => return Some(Err(error)),
+        };
+        let Some(end) = end else {
+            let taken: &mut [u8] = take(input);
+            self.head.extend_from_slice(taken);
+            return None;
+        };
+        let (taken, rest) = take(input).split_at_mut_checked(end)?;
+        *input = rest;
+        if self.head.is_empty() {
+            return Some(Ok(Cow::Borrowed(taken)));
+        }
+        self.head.extend_from_slice(taken);
+        Some(Ok(Cow::Owned(take(&mut self.head))))
+    }
+
+    /// Whether the first line of the head is not complete yet.
+    pub(super) const fn is_in_first_line(&self) -> bool {
+        self.scanner.lines == 0
+    }
+}
+
+/// Looks for the end of the head through one piece of input after the other.
+#[derive(Clone, Debug, Default)]
+struct Scanner {
+    max_size: usize,
+    max_lines: usize,
+    /// Bytes of the head so far, without an empty line before it.
+    size: usize,
+    /// Complete lines so far, the first one included.
+    lines: usize,
+    line_has_content: bool,
+    /// The last byte was a CR.
+    after_cr: bool,
+    /// An empty line came before the head.
+    skipped: bool,
+}
+
+impl Scanner {
+    /// Where in `input` the head ends, if it does.
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        let mut at = 0;
+        loop {
+            let rest = input.get(at..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            // R048, R082: the limit is exact, and bytes behind the head do not count.
+            let window = rest.get(..self.max_size - self.size).unwrap_or(rest);
+            let Some(first) = window.first() else {
+                return Err(HandshakeError::HeadTooLarge);
+            };
+            if !self.after_cr {
+                let line_end = memchr2(b'\r', b'\n', window);
+                // R081: a line ends with CR LF, not with LF alone (RFC 9112 §2.2).
+                if line_end.is_some_and(|end| window.get(end) == Some(&b'\n')) {
+                    return Err(HandshakeError::InvalidLineEnd);
+                }
+                let taken = line_end.map_or(window.len(), |end| end + 1);
+                self.line_has_content |= line_end != Some(0);
+                self.after_cr = line_end.is_some();
+                self.size += taken;
+                at += taken;
+                continue;
+            }
+            // R045, R081: nor is there a CR without LF.
+            if *first != b'\n' {
+                return Err(HandshakeError::InvalidLineEnd);
+            }
+            self.size += 1;
+            at += 1;
+            if self.ends_head()? {
+                return Ok(Some(at));
+            }
+        }
+    }
+
+    /// At the end of a line: whether that was the last one.
+    fn ends_head(&mut self) -> Result<bool, HandshakeError> {
+        self.after_cr = false;
+        if take(&mut self.line_has_content) {
+            self.lines += 1;
+            // R048, R082: the lines are counted as they come.
+            if self.lines > self.max_lines {
+                return Err(HandshakeError::TooManyHeaders);
+            }
+            return Ok(false);
+        }
+        // One empty line is allowed before a request (RFC 9112 §2.2).
+        if self.lines == 0 && !self.skipped {
+            self.skipped = true;
+            self.size = 0;
+            return Ok(false);
+        }
+        let Self {
+            max_size,
+            max_lines,
+            ..
+        } = *self;
+        *self = Self {
+            max_size,
+            max_lines,
+            ..Self::default()
+        };
+        Ok(true)
+    }
+}
+
+/// Parses the head of a request, from its first line to its empty one: R060, R081.
+pub(super) fn parse_request<'s, 'b>(
+    head: &'b [u8],
+    slots: &'s mut HeaderSlots<'b>,
+) -> Result<httparse::Request<'s, 'b>, HandshakeError> {
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, slots) {
+        Ok(Status::Complete(size)) if size == head.len() => Ok(request),
+        Err(httparse::Error::Version) => Err(wrong_version(head, |line| {
+            line.rsplit(|byte| *byte == b' ').next()
+        })),
+        _ => Err(HandshakeError::MalformedHead),
+    }
+}
+
+/// Parses the head of a response, from its first line to its empty one: R032, R045.
+pub(super) fn parse_response<'s, 'b>(
+    head: &'b [u8],
+    slots: &'s mut HeaderSlots<'b>,
+) -> Result<httparse::Response<'s, 'b>, HandshakeError> {
+    let mut response = httparse::Response::new(&mut []);
+    match ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, slots) {
+        Ok(Status::Complete(size)) if size == head.len() => Ok(response),
+        Err(httparse::Error::Version) => Err(wrong_version(head, |line| {
+            line.split(|byte| *byte == b' ').next()
+        })),
+        _ => Err(HandshakeError::MalformedHead),
+    }
+}
+
+/// Tells another version of HTTP from something else.
+fn wrong_version(head: &[u8], word: fn(&[u8]) -> Option<&[u8]>) -> HandshakeError {
+    let line = head.split(|byte| *byte == b'\r').next();
+    match line
+        .and_then(word)
+        .and_then(|word| word.strip_prefix(b"HTTP/"))
+    {
+        Some([major] | [major, b'.', _]) if major.is_ascii_digit() => {
+            HandshakeError::UnsupportedHttpVersion
+        }
+        _ => HandshakeError::MalformedHead,
+    }
+}

@@ -1,0 +1,187 @@
+//! The client's check of a response: [RFC 6455 §4.1].
+//!
+//! It serves the text of HTTP/1.1 as well as the fields of a foreign HTTP stack.
+//!
+//! [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+
+use super::error::HandshakeError;
+use super::key::accept_key;
+use super::list::{extensions, tokens};
+use super::syntax::{Slot, ascii, is_token};
+use super::upgrade::names_upgrade;
+
+/// What a client has asked for, to hold the server's response against (RFC 6455 §4.1).
+///
+/// ```
+/// use sockless::handshake::Offer;
+///
+/// let offer = Offer::new(b"dGhlIHNhbXBsZSBub25jZQ==").subprotocols("chat, superchat");
+/// let headers: [(&str, &[u8]); 4] = [
+///     ("upgrade", b"websocket"),
+///     ("connection", b"Upgrade"),
+///     ("sec-websocket-accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+///     ("sec-websocket-protocol", b"superchat"),
+/// ];
+/// assert_eq!(offer.check(101, headers)?.subprotocol, Some("superchat"));
+/// # Ok::<(), sockless::handshake::HandshakeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'o> {
+    accept: [u8; 28],
+    subprotocols: &'o str,
+    answer: AnswerTo,
+}
+
+/// Whether an offer of subprotocols may go unanswered: R042.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnswerTo {
+    Optional,
+    Required,
+}
+
+/// What client and server have agreed on (RFC 6455 §4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Agreed<'h> {
+    /// The subprotocol, one of those that were offered.
+    pub subprotocol: Option<&'h str>,
+}
+
+impl<'o> Offer<'o> {
+    /// An offer with this `Sec-WebSocket-Key`, in the text in which it was sent.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self::with_accept(accept_key(key))
+    }
+
+    pub(super) const fn with_accept(accept: [u8; 28]) -> Self {
+        Self {
+            accept,
+            subprotocols: "",
+            answer: AnswerTo::Optional,
+        }
+    }
+
+    /// The value of the `Sec-WebSocket-Protocol` that was sent, if one was.
+    #[must_use]
+    pub const fn subprotocols(mut self, list: &'o str) -> Self {
+        self.subprotocols = list;
+        self
+    }
+
+    /// Takes a response without a subprotocol for an error if any was offered, as browsers do.
+    #[must_use]
+    pub const fn require_subprotocol(mut self) -> Self {
+        self.answer = AnswerTo::Required;
+        self
+    }
+
+    /// Checks the server's response (§4.1). `headers` are its header fields in order, each line a
+    /// pair of its own. Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the response breaks; [`HandshakeError::UnexpectedStatus`] if the server
+    /// refuses.
+    pub fn check<'h>(
+        &self,
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    ) -> Result<Agreed<'h>, HandshakeError> {
+        // R030: any other status ends the attempt (§4.1 (1)).
+        if status != 101 {
+            return Err(HandshakeError::UnexpectedStatus(status));
+        }
+        let fields = ResponseFields::read(headers)?;
+        // R033: one protocol and no other (§4.1 (2)).
+        match fields.upgrade {
+            Slot::Once(name) if name.eq_ignore_ascii_case(b"websocket") => {}
+            _ => return Err(HandshakeError::MissingUpgrade),
+        }
+        // R034: a list with `Upgrade` in it (§4.1 (3)).
+        if !fields.names_upgrade {
+            return Err(HandshakeError::MissingConnection);
+        }
+        // R035, R036: once, and the answer to our key (§4.1 (4), §11.3.3).
+        match fields.accept {
+            Slot::Once(accept) if accept == self.accept => {}
+            Slot::Repeated => return Err(HandshakeError::RepeatedAccept),
+            _ => return Err(HandshakeError::InvalidAccept),
+        }
+        // R037: none was offered, so none may be there (§4.1 (5)).
+        if fields.extensions > 0 {
+            return Err(HandshakeError::UnofferedExtension);
+        }
+        let subprotocol = self.check_subprotocol(fields.subprotocol)?;
+        Ok(Agreed { subprotocol })
+    }
+
+    fn check_subprotocol<'h>(&self, slot: Slot<'h>) -> Result<Option<&'h str>, HandshakeError> {
+        let name = match slot {
+            // R041: once, one token (§11.3.4).
+            Slot::Repeated => return Err(HandshakeError::InvalidSubprotocol),
+            Slot::Once(name) if !is_token(name) => return Err(HandshakeError::InvalidSubprotocol),
+            Slot::Once(name) => ascii(name).ok_or(HandshakeError::InvalidSubprotocol)?,
+            // R042: the RFC lets a server choose none.
+            Slot::Absent if self.answer == AnswerTo::Required && !self.subprotocols.is_empty() => {
+                return Err(HandshakeError::MissingSubprotocol);
+            }
+            Slot::Absent => return Ok(None),
+        };
+        // R040: one that was offered, in the same case (§4.1 (6), RFC 7936).
+        if tokens(self.subprotocols.as_bytes()).any(|offered| offered == Some(name)) {
+            Ok(Some(name))
+        } else {
+            Err(HandshakeError::UnofferedSubprotocol)
+        }
+    }
+}
+
+/// What the handshake reads of a response's header.
+#[derive(Clone, Copy, Debug, Default)]
+struct ResponseFields<'h> {
+    upgrade: Slot<'h>,
+    accept: Slot<'h>,
+    subprotocol: Slot<'h>,
+    extensions: usize,
+    names_upgrade: bool,
+}
+
+impl<'h> ResponseFields<'h> {
+    fn read(
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    ) -> Result<Self, HandshakeError> {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            fields.put(name, value)?;
+        }
+        Ok(fields)
+    }
+
+    // R044: names in whatever case; whatever has no arm here is ignored.
+    fn put(&mut self, name: &str, value: &'h [u8]) -> Result<(), HandshakeError> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            7 if is("upgrade") => self.upgrade.put(value),
+            10 if is("connection") => {
+                self.names_upgrade |=
+                    names_upgrade(value).ok_or(HandshakeError::MissingConnection)?;
+            }
+            // R046: a 101 has no body, and what would say otherwise must not be there (RFC 9110
+            // §8.6, RFC 9112 §6.1).
+            14 if is("content-length") => return Err(HandshakeError::UnexpectedBody),
+            17 if is("transfer-encoding") => return Err(HandshakeError::UnexpectedBody),
+            20 if is("sec-websocket-accept") => self.accept.put(value),
+            22 if is("sec-websocket-protocol") => self.subprotocol.put(value),
+            24 if is("sec-websocket-extensions") => {
+                // R038, R039: every line counts, and each keeps to the grammar (§9.1, erratum 3433).
+                for extension in extensions(value) {
+                    extension?;
+                    self.extensions += 1;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

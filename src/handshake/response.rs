@@ -1,0 +1,253 @@
+//! [`Response`]: how a request was answered, [RFC 6455 §4.2.2].
+//!
+//! One type for both directions: what a server answers, and what a client was answered.
+//!
+//! [RFC 6455 §4.2.2]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::list::tokens;
+use super::syntax::{
+    Headers, InvalidHeader, add_field, ascii, decimal, push_all, push_field, values, version,
+};
+
+/// The answer to the request that opens a connection (RFC 6455 §4.2.2).
+///
+/// A server makes one: [`Response::default`] accepts, [`Response::new`] refuses. A client gets one, in
+/// [`Event::Open`](crate::Event::Open) or [`Event::Rejected`](crate::Event::Rejected); its head is
+/// at most [`Config::max_head_size`](crate::Config::max_head_size) long and its body
+/// [`Config::max_response_body`](crate::Config::max_response_body).
+///
+/// ```
+/// use sockless::Response;
+///
+/// let accepted = Response::default().with_subprotocol("chat").with_header("Set-Cookie", "id=1")?;
+/// assert_eq!((accepted.status(), accepted.subprotocol()), (101, Some("chat")));
+///
+/// let refused = Response::new(401).with_header("WWW-Authenticate", "Basic")?.with_text("who are you?");
+/// assert_eq!(refused.body(), b"who are you?");
+/// # Ok::<(), sockless::handshake::InvalidHeader>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    status: u16,
+    /// Whole header lines.
+    fields: Vec<u8>,
+    /// What a server chose; in a received response it is in the fields.
+    subprotocol: Option<Box<str>>,
+    body: Vec<u8>,
+}
+
+impl Default for Response {
+    /// The plain acceptance: status 101, no subprotocol, nothing allocated.
+    fn default() -> Self {
+        Self::new(101)
+    }
+}
+
+impl Response {
+    /// A response with this status and nothing else.
+    ///
+    /// 101 accepts; 300 to 599 refuse; for a plain HTTP request
+    /// ([`Config::serve_plain_http`](crate::Config::serve_plain_http)) 200 to 299 are right as well.
+    /// What does not fit is refused when it is sent, with
+    /// [`SendError::InvalidStatus`](crate::SendError::InvalidStatus).
+    #[must_use]
+    pub const fn new(status: u16) -> Self {
+        Self {
+            status,
+            fields: Vec::new(),
+            subprotocol: None,
+            body: Vec::new(),
+        }
+    }
+
+    /// Chooses a subprotocol, one of those that the request offers (§4.2.2). A second call replaces
+    /// it.
+    ///
+    /// A name that was not offered is refused when the response is sent, with
+    /// [`SendError::SubprotocolNotOffered`](crate::SendError::SubprotocolNotOffered). In a response
+    /// that does not accept it means nothing.
+    #[must_use]
+    pub fn with_subprotocol(mut self, name: &str) -> Self {
+        self.subprotocol = Some(name.into());
+        self
+    }
+
+    /// Adds a header field, such as `Set-Cookie`, `Location` or `WWW-Authenticate`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader`]: a name that is not a token, a value with a control character, or a field
+    /// that is written by itself: the body's length, and those of the handshake.
+    pub fn with_header(
+        mut self,
+        name: &str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Self, InvalidHeader> {
+        add_field(&mut self.fields, name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sets the body; its length is sent with it.
+    #[must_use]
+    pub fn with_body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body = bytes.into();
+        self
+    }
+
+    /// Sets a body of plain text, and adds the `Content-Type` that says so.
+    #[must_use]
+    pub fn with_text(mut self, text: &str) -> Self {
+        push_field(
+            &mut self.fields,
+            "Content-Type",
+            b"text/plain; charset=utf-8",
+        );
+        self.with_body(text)
+    }
+
+    /// Sets a page as the body, and adds the `Content-Type` that says so.
+    #[must_use]
+    pub fn with_html(mut self, page: &str) -> Self {
+        push_field(
+            &mut self.fields,
+            "Content-Type",
+            b"text/html; charset=utf-8",
+        );
+        self.with_body(page)
+    }
+
+    /// The status code (RFC 9110 §15).
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The subprotocol that the server chose (§4.2.2).
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        let received = || self.header("sec-websocket-protocol").and_then(ascii);
+        self.subprotocol.as_deref().or_else(received)
+    }
+
+    /// The versions of the protocol that a refusing server speaks, if it says so (§4.4): what several
+    /// `Sec-WebSocket-Version` lines list, without what is not a version.
+    pub fn supported_versions(&self) -> impl Iterator<Item = u8> + Clone {
+        // R052: a list, over one or several lines.
+        let names = values(self.headers(), "sec-websocket-version")
+            .flat_map(tokens)
+            .flatten();
+        names.filter_map(|name| version(name.as_bytes()))
+    }
+
+    /// The value of the first header field with this name, whatever its case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().first(name)
+    }
+
+    /// All header fields in order; in a response that is to be sent, those that were added.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.fields)
+    }
+
+    /// The body. Of a received one, what came of it up to the limit.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// A response that a client received; `fields` are well-formed header lines.
+    pub(super) fn received(status: u16, fields: &[u8]) -> Self {
+        Self {
+            fields: fields.into(),
+            ..Self::new(status)
+        }
+    }
+
+    pub(super) fn set_body(&mut self, body: Vec<u8>) {
+        self.body = body;
+    }
+
+    /// The subprotocol that a server chose.
+    pub(super) fn chosen_subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    pub(super) fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("subprotocol", &self.subprotocol())
+            .field("headers", &self.headers())
+            .field("body", &format_args!("{}", self.body.escape_ascii()))
+            .finish()
+    }
+}
+
+/// Appends the first line of a response (RFC 9112 §4).
+pub(super) fn push_status_line(out: &mut Vec<u8>, status: u16) {
+    let digits = &mut [0; 20];
+    let reason = reason_phrase(status).as_bytes();
+    push_all(
+        out,
+        &[
+            b"HTTP/1.1 ",
+            decimal(status.into(), digits),
+            b" ",
+            reason,
+            b"\r\n",
+        ],
+    );
+}
+
+/// The phrase for the statuses that answer a request to open a WebSocket or to fetch a page, and
+/// nothing for the others (RFC 9110 §15; RFC 6585 §3 to §5).
+pub(super) const fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        412 => "Precondition Failed",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

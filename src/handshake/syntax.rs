@@ -1,0 +1,242 @@
+//! Header fields: [RFC 9110 §5].
+//!
+//! What may stand in a name and in a value, the iterator over lines that are known to be right, and
+//! the writing of lines.
+//!
+//! [RFC 9110 §5]: https://www.rfc-editor.org/rfc/rfc9110#section-5
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use memchr::memchr;
+
+/// The header fields of a [`Request`](super::Request) or a [`Response`](super::Response) in the
+/// order in which they stand there: names as sent, values without surrounding whitespace.
+#[derive(Clone)]
+pub struct Headers<'h> {
+    /// Whole lines, each with its line end; known to be well-formed.
+    lines: &'h [u8],
+}
+
+impl<'h> Headers<'h> {
+    pub(super) const fn new(lines: &'h [u8]) -> Self {
+        Self { lines }
+    }
+
+    /// The value of the first field with this name, in whatever case.
+    pub(super) fn first(mut self, name: &str) -> Option<&'h [u8]> {
+        self.find(|field| field.0.eq_ignore_ascii_case(name))
+            .map(|field| field.1)
+    }
+}
+
+impl<'h> Iterator for Headers<'h> {
+    type Item = (&'h str, &'h [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = memchr(b'\r', self.lines)?;
+        let (line, rest) = self.lines.split_at_checked(end)?;
+        self.lines = rest.get(2..).unwrap_or_default();
+        let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
+        Some((core::str::from_utf8(name).ok()?, trim(value.get(1..)?)))
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text =
+            |(name, value): (_, &'_ [u8])| (name, alloc::format!("{}", value.escape_ascii()));
+        f.debug_map().entries(self.clone().map(text)).finish()
+    }
+}
+
+/// The values of all fields with this name, in order.
+pub(super) fn values<'h, I>(
+    headers: I,
+    name: &'static str,
+) -> impl Iterator<Item = &'h [u8]> + Clone
+where
+    I: Iterator<Item = (&'h str, &'h [u8])> + Clone,
+{
+    headers
+        .filter(move |field| field.0.eq_ignore_ascii_case(name))
+        .map(|field| field.1)
+}
+
+/// A field of which there may be one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Slot<'h> {
+    #[default]
+    Absent,
+    Once(&'h [u8]),
+    Repeated,
+}
+
+impl<'h> Slot<'h> {
+    pub(super) fn put(&mut self, value: &'h [u8]) {
+        *self = match self {
+            Self::Absent => Self::Once(trim(value)),
+            Self::Once(_) | Self::Repeated => Self::Repeated,
+        };
+    }
+
+    pub(super) const fn is_absent(self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+/// The number in a `Content-Length`, if it is one (RFC 9110 §8.6). What does not fit saturates: it
+/// is above every limit anyway.
+pub(super) fn content_length(value: &[u8]) -> Option<u64> {
+    let add = |sum: u64, digit: &u8| {
+        digit
+            .is_ascii_digit()
+            .then(|| sum.saturating_mul(10).saturating_add((digit - b'0').into()))
+    };
+    if value.is_empty() {
+        None
+    } else {
+        value.iter().try_fold(0, add)
+    }
+}
+
+/// Why a header field cannot be added to a [`ClientRequest`](super::ClientRequest) or a
+/// [`Response`](super::Response). Nothing was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidHeader {
+    /// The name is not a token (RFC 9110 §5.1).
+    Name,
+    /// The value has a control character, such as a line end (RFC 9110 §5.5).
+    Value,
+    /// The field belongs to the handshake, which writes it itself: `Host`, `Upgrade`, `Connection`,
+    /// `Content-Length`, `Transfer-Encoding`, `Expect` and whatever starts with `Sec-WebSocket-`.
+    Reserved,
+    /// The name of the subprotocol is not a token (RFC 6455 §4.1).
+    Subprotocol,
+    /// The subprotocol was offered before (RFC 6455 §4.1).
+    RepeatedSubprotocol,
+    /// The origin is neither `null` nor of the form `scheme://host:port` (RFC 6454 §7).
+    Origin,
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "header name is not a token",
+            Self::Value => "control character in a header value",
+            Self::Reserved => "header that the handshake writes itself",
+            Self::Subprotocol => "name of a subprotocol is not a token",
+            Self::RepeatedSubprotocol => "subprotocol offered twice",
+            Self::Origin => "origin is not of the form scheme://host:port",
+        })
+    }
+}
+
+impl core::error::Error for InvalidHeader {}
+
+/// Appends a field that the caller wants to send: R018, R093.
+pub(super) fn add_field(
+    fields: &mut Vec<u8>,
+    name: &str,
+    value: &[u8],
+) -> Result<(), InvalidHeader> {
+    // R018: a name is a token, and a value cannot start another line or another message (RFC 9110
+    // §5.1, §5.5).
+    if !is_token(name.as_bytes()) {
+        return Err(InvalidHeader::Name);
+    }
+    if !value.iter().all(|byte| is_value_byte(*byte)) {
+        return Err(InvalidHeader::Value);
+    }
+    // R018, R093: what decides over the handshake and over the bytes behind the head is ours.
+    const RESERVED: [&str; 6] = [
+        "host",
+        "upgrade",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "expect",
+    ];
+    let websocket = name
+        .get(..14)
+        .is_some_and(|p| p.eq_ignore_ascii_case("sec-websocket-"));
+    if websocket
+        || RESERVED
+            .iter()
+            .any(|reserved| name.eq_ignore_ascii_case(reserved))
+    {
+        return Err(InvalidHeader::Reserved);
+    }
+    push_field(fields, name, value);
+    Ok(())
+}
+
+pub(super) fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    push_all(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
+}
+
+/// Appends the parts with one reserve.
+pub(super) fn push_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    out.reserve(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// The decimal digits of a number, in the end of `buffer`.
+pub(super) fn decimal(mut number: usize, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut start = buffer.len();
+    for digit in buffer.iter_mut().rev() {
+        *digit = u8::try_from(number % 10).map_or(b'0', |n| b'0' + n);
+        number /= 10;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    buffer.get(start..).unwrap_or_default()
+}
+
+/// RFC 9110 §5.6.2.
+pub(super) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
+}
+
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
+        || matches!(byte, b'^'..=b'`' | b'|' | b'~')
+}
+
+/// RFC 9110 §5.5: visible characters, space, tab, and bytes above ASCII.
+const fn is_value_byte(byte: u8) -> bool {
+    !byte.is_ascii_control() || byte == b'\t'
+}
+
+/// Without the spaces and tabs on both ends (RFC 9110 §5.6.3).
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// The text of a field that the handshake reads, which is ASCII: R050, R087.
+pub(super) fn ascii(value: &[u8]) -> Option<&str> {
+    if value.is_ascii() {
+        core::str::from_utf8(value).ok()
+    } else {
+        None
+    }
+}
+
+/// A number from 0 to 255 without leading zeros, as `Sec-WebSocket-Version` has it (RFC 6455 §4.3).
+pub(super) fn version(text: &[u8]) -> Option<u8> {
+    let minimal = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 3;
+    if minimal {
+        content_length(text).and_then(|number| number.try_into().ok())
+    } else {
+        None
+    }
+}

@@ -1,0 +1,296 @@
+//! The server's check of a request: [RFC 6455 §4.2.1].
+//!
+//! One pass over the header fields, which are dispatched by their names, and then the rules in an
+//! order of their own. It serves the text of HTTP/1.1 as well as the fields of a foreign HTTP stack.
+//!
+//! [RFC 6455 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1
+
+use super::authority::Authority;
+use super::error::HandshakeError;
+use super::key::{accept_key, is_key};
+use super::list::{Extension, MAX_ELEMENTS, elements, extensions, tokens};
+use super::syntax::{Slot, content_length, is_token, values, version};
+
+/// Checks a request to open a WebSocket whose head a foreign HTTP stack has read (RFC 6455 §4.2.1).
+///
+/// `headers` are the header fields in order, each line a pair of its own; values need not be trimmed.
+/// They are walked through a second time for each list in them, so the iterator can be cloned.
+/// Nothing is allocated. An example stands at the [module](super).
+///
+/// To accept, answer with status 101, `Upgrade: websocket`, `Connection: Upgrade`,
+/// `Sec-WebSocket-Accept` with [`Upgrade::accept`], and `Sec-WebSocket-Protocol` with one of
+/// [`Upgrade::subprotocols`] or not at all (§4.2.2).
+///
+/// # Errors
+///
+/// The first rule that the request breaks; [`HandshakeError::status`] says how to answer.
+pub fn check_request<'h, H>(
+    method: &str,
+    http: HttpVersion,
+    headers: H,
+) -> Result<Upgrade<H::IntoIter>, HandshakeError>
+where
+    H: IntoIterator<Item = (&'h str, &'h [u8]), IntoIter: Clone>,
+{
+    let headers = headers.into_iter();
+    let fields = RequestFields::read(headers.clone());
+    fields.check_message(http)?;
+    fields.check_upgrade(method, http, headers)
+}
+
+/// The version of HTTP that a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// HTTP/1.0, which cannot upgrade (RFC 9110 §7.8).
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// A request that was found to be right: what is needed to accept it (RFC 6455 §4.2.2).
+#[derive(Clone, Debug)]
+pub struct Upgrade<I> {
+    accept: [u8; 28],
+    headers: I,
+}
+
+impl<'h, I> Upgrade<I>
+where
+    I: Iterator<Item = (&'h str, &'h [u8])> + Clone,
+{
+    /// The value for `Sec-WebSocket-Accept`.
+    #[must_use]
+    pub const fn accept(&self) -> [u8; 28] {
+        self.accept
+    }
+
+    /// The subprotocols that the client offers, the one that it likes best first. At most 64, all
+    /// different, compared case-sensitively.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'h str> + Clone + use<'h, I> {
+        values(self.headers.clone(), "sec-websocket-protocol")
+            .flat_map(tokens)
+            .flatten()
+    }
+
+    /// The extensions that the client offers, the one that it likes best first (§9.1). At most 64.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'h>> + Clone + use<'h, I> {
+        values(self.headers.clone(), "sec-websocket-extensions")
+            .flat_map(extensions)
+            .flatten()
+    }
+}
+
+/// What the handshake reads of a request's header.
+#[derive(Clone, Debug)]
+pub(super) struct RequestFields<'h> {
+    host: Slot<'h>,
+    origin: Slot<'h>,
+    content_length: Slot<'h>,
+    key: Slot<'h>,
+    version: Slot<'h>,
+    has_transfer_encoding: bool,
+    has_expectation: bool,
+    has_subprotocols: bool,
+    has_extensions: bool,
+    /// `Upgrade` names `websocket`.
+    asks_for_websocket: bool,
+    /// `Connection` names `Upgrade`.
+    connection: Result<bool, HandshakeError>,
+}
+
+impl<'h> RequestFields<'h> {
+    pub(super) fn read(headers: impl Iterator<Item = (&'h str, &'h [u8])>) -> Self {
+        let mut fields = Self {
+            host: Slot::Absent,
+            origin: Slot::Absent,
+            content_length: Slot::Absent,
+            key: Slot::Absent,
+            version: Slot::Absent,
+            has_transfer_encoding: false,
+            has_expectation: false,
+            has_subprotocols: false,
+            has_extensions: false,
+            asks_for_websocket: false,
+            connection: Ok(false),
+        };
+        for (name, value) in headers {
+            fields.put(name, value);
+        }
+        fields
+    }
+
+    // R075: whatever has no arm here is ignored.
+    fn put(&mut self, name: &str, value: &'h [u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            4 if is("host") => self.host.put(value),
+            6 if is("origin") => self.origin.put(value),
+            6 if is("expect") => self.has_expectation = true,
+            7 if is("upgrade") => self.asks_for_websocket |= names_websocket(value),
+            10 if is("connection") => {
+                // R034, R066: a list, perhaps over several lines, of tokens in whatever case.
+                let named = names_upgrade(value).ok_or(HandshakeError::MissingConnection);
+                self.connection = self.connection.and_then(|before| Ok(before | named?));
+            }
+            14 if is("content-length") => self.content_length.put(value),
+            17 if is("transfer-encoding") => self.has_transfer_encoding = true,
+            17 if is("sec-websocket-key") => self.key.put(value),
+            21 if is("sec-websocket-version") => self.version.put(value),
+            22 if is("sec-websocket-protocol") => self.has_subprotocols = true,
+            24 if is("sec-websocket-extensions") => self.has_extensions = true,
+            _ => {}
+        }
+    }
+
+    pub(super) const fn asks_for_websocket(&self) -> bool {
+        self.asks_for_websocket
+    }
+
+    /// The rules for every request, also for one that asks for a page.
+    pub(super) fn check_message(&self, http: HttpVersion) -> Result<(), HandshakeError> {
+        // R079: no body, or its bytes would be read as frames (RFC 9112 §6).
+        if self.has_transfer_encoding {
+            return Err(HandshakeError::UnexpectedBody);
+        }
+        match self.content_length {
+            Slot::Absent => {}
+            Slot::Once(text) => match content_length(text) {
+                Some(0) => {}
+                Some(_) => return Err(HandshakeError::UnexpectedBody),
+                None => return Err(HandshakeError::InvalidContentLength),
+            },
+            Slot::Repeated => return Err(HandshakeError::InvalidContentLength),
+        }
+        // R064: one `Host`, and what it says is a host (§4.2.1 (2), RFC 9112 §3.2).
+        match self.host {
+            Slot::Once(host) if is_authority(host) => {}
+            Slot::Absent if http == HttpVersion::Http10 => {}
+            _ => return Err(HandshakeError::InvalidHost),
+        }
+        // R080: there is no body to wait for, so nothing to expect (RFC 9110 §10.1.1).
+        if self.has_expectation {
+            return Err(HandshakeError::UnsupportedExpectation);
+        }
+        // R087: an origin is compared as text, and two of them would leave open which one (§4.2.1
+        // (7)).
+        match self.origin {
+            Slot::Absent => Ok(()),
+            Slot::Once(origin) if origin.is_ascii() => Ok(()),
+            _ => Err(HandshakeError::InvalidOrigin),
+        }
+    }
+
+    /// The rules for a request that asks for a WebSocket.
+    pub(super) fn check_upgrade<I>(
+        &self,
+        method: &str,
+        http: HttpVersion,
+        headers: I,
+    ) -> Result<Upgrade<I>, HandshakeError>
+    where
+        I: Iterator<Item = (&'h str, &'h [u8])> + Clone,
+    {
+        // R062: HTTP/1.0 knows no upgrade (§4.2.1 (1), RFC 9110 §7.8).
+        if http == HttpVersion::Http10 {
+            return Err(HandshakeError::UnsupportedHttpVersion);
+        }
+        // R061: GET, in this case (§4.2.1 (1)).
+        if method != "GET" {
+            return Err(HandshakeError::MethodNotAllowed);
+        }
+        // R065: `Upgrade` names `websocket`, in whatever case (§4.2.1 (3)).
+        if !self.asks_for_websocket {
+            return Err(HandshakeError::MissingUpgrade);
+        }
+        // R066: `Connection` names `Upgrade` (§4.2.1 (4)).
+        if !self.connection? {
+            return Err(HandshakeError::MissingConnection);
+        }
+        // R070, R071: before the key, which another version may have otherwise (§4.2.1 (6), §4.4).
+        let Slot::Once(number) = self.version else {
+            return Err(HandshakeError::InvalidVersion);
+        };
+        match version(number) {
+            Some(13) => {}
+            Some(_) => return Err(HandshakeError::UnsupportedVersion),
+            None => return Err(HandshakeError::InvalidVersion),
+        }
+        // R067, R068: one key, of 16 bytes (§4.2.1 (5), §11.3.1).
+        let key = match self.key {
+            Slot::Once(key) if is_key(key) => key,
+            // A comma is what two keys look like once a proxy has joined their lines.
+            Slot::Once(key) if !key.contains(&b',') => return Err(HandshakeError::InvalidKey),
+            Slot::Absent => return Err(HandshakeError::InvalidKey),
+            Slot::Once(_) | Slot::Repeated => return Err(HandshakeError::RepeatedKey),
+        };
+        if self.has_subprotocols {
+            check_subprotocols(values(headers.clone(), "sec-websocket-protocol"))?;
+        }
+        if self.has_extensions {
+            check_extensions(values(headers.clone(), "sec-websocket-extensions"))?;
+        }
+        Ok(Upgrade {
+            accept: accept_key(key),
+            headers,
+        })
+    }
+}
+
+/// R072, R073: tokens, at least one, all different (§4.2.1 (8), §4.1 (10)).
+fn check_subprotocols<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<(), HandshakeError> {
+    let mut seen = [""; MAX_ELEMENTS];
+    let mut count = 0;
+    for name in lines.flat_map(tokens) {
+        let name = name.ok_or(HandshakeError::InvalidSubprotocols)?;
+        // RFC 7936: names that differ in case are different.
+        if seen.iter().take(count).any(|other| *other == name) {
+            return Err(HandshakeError::RepeatedSubprotocol);
+        }
+        // R107: so many that comparing them stays cheap.
+        *seen.get_mut(count).ok_or(HandshakeError::TooManyOffers)? = name;
+        count += 1;
+    }
+    if count == 0 {
+        Err(HandshakeError::InvalidSubprotocols)
+    } else {
+        Ok(())
+    }
+}
+
+/// R074: the grammar alone decides here; an offer that is not wanted is no error (§9.1).
+fn check_extensions<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<(), HandshakeError> {
+    let mut count = 0;
+    for offer in lines.flat_map(extensions) {
+        offer?;
+        // R107: so many and no more.
+        count += 1;
+        if count > MAX_ELEMENTS {
+            return Err(HandshakeError::TooManyOffers);
+        }
+    }
+    // R100: an empty list is none (RFC 9110 §5.6.1).
+    if count == 0 {
+        Err(HandshakeError::InvalidExtensions)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the list of an `Upgrade` field is right and has `websocket` in it (RFC 9110 §7.8).
+pub(super) fn names_websocket(value: &[u8]) -> bool {
+    let is_protocol = |name: &[u8]| name.splitn(2, |byte| *byte == b'/').all(is_token);
+    elements(value).all(is_protocol)
+        && elements(value).any(|name| name.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether the list of a `Connection` field has `upgrade` in it; `None` if it is malformed.
+pub(super) fn names_upgrade(value: &[u8]) -> Option<bool> {
+    tokens(value).try_fold(false, |named, token| {
+        Some(named | token?.eq_ignore_ascii_case("upgrade"))
+    })
+}
+
+fn is_authority(host: &[u8]) -> bool {
+    core::str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_ok())
+}

@@ -1,0 +1,180 @@
+//! What the tests of the protocol share: frames as bytes, conversations under every split of the
+//! input, and an independent reading of what the connection writes.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use sockless::{Config, Connection, Ending, EntropyError, Event, Role};
+
+pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+pub(crate) const FIN: u8 = 0x80;
+pub(crate) const RSV1: u8 = 0x40;
+pub(crate) const RSV2: u8 = 0x20;
+pub(crate) const RSV3: u8 = 0x10;
+pub(crate) const CONTINUATION: u8 = 0;
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
+
+pub(crate) const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// The other end.
+pub(crate) fn peer(role: Role) -> Role {
+    match role {
+        Role::Client => Role::Server,
+        Role::Server => Role::Client,
+    }
+}
+
+/// A frame as `from` writes it: masked by a client, with its length in the shortest form.
+pub(crate) fn frame(from: Role, first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header(from, first, payload.len() as u64);
+    match from {
+        Role::Client => bytes.extend(payload.iter().zip(KEY.iter().cycle()).map(|(b, k)| b ^ k)),
+        Role::Server => bytes.extend(payload),
+    }
+    bytes
+}
+
+/// The header of [`frame`] for a payload of `len` bytes, key included.
+pub(crate) fn header(from: Role, first: u8, len: u64) -> Vec<u8> {
+    let mask = if from == Role::Client { 0x80 } else { 0 };
+    let mut bytes = vec![first];
+    match len {
+        0..=125 => bytes.push(mask | len as u8),
+        126..=65535 => {
+            bytes.push(mask | 126);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        _ => {
+            bytes.push(mask | 127);
+            bytes.extend(len.to_be_bytes());
+        }
+    }
+    if from == Role::Client {
+        bytes.extend(KEY);
+    }
+    bytes
+}
+
+/// The body of a Close frame.
+pub(crate) fn close_body(code: u16, reason: &str) -> Vec<u8> {
+    [&code.to_be_bytes()[..], reason.as_bytes()].concat()
+}
+
+/// What came of feeding a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transcript {
+    pub(crate) events: Vec<Event<'static>>,
+    /// All that it wrote, as frames.
+    pub(crate) written: Vec<Frame>,
+    /// What its transport's end amounts to, everything written.
+    pub(crate) ending: Ending,
+}
+
+/// A frame that a connection wrote, unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) first: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+pub(crate) fn wrote(first: u8, payload: impl AsRef<[u8]>) -> Frame {
+    Frame { first, payload: payload.as_ref().to_vec() }
+}
+
+/// An open connection in `role`, with keys that tests can tell apart.
+pub(crate) fn open(role: Role, config: Config) -> Connection {
+    Connection::upgraded(role, config.entropy(entropy))
+}
+
+/// Not random, so that two runs can be compared; never the same byte four times.
+pub(crate) fn entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    for byte in buffer {
+        *byte = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Feeds one piece; returns the events.
+pub(crate) fn feed(ws: &mut Connection, piece: &[u8]) -> Vec<Event<'static>> {
+    let mut bytes = piece.to_vec();
+    let mut input = &mut bytes[..];
+    let mut events = Vec::new();
+    while let Some(event) = ws.receive(&mut input) {
+        events.push(event.into_owned());
+        assert!(events.len() <= piece.len() + 2, "an event for each byte at most");
+    }
+    assert!(input.is_empty(), "`None` means that all input is used");
+    events
+}
+
+/// Writes all output, and returns it.
+pub(crate) fn drain(ws: &mut Connection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while !ws.output().is_empty() {
+        let n = ws.output().len();
+        bytes.extend(ws.output());
+        ws.sent(n);
+    }
+    assert_eq!(ws.buffered_amount(), 0);
+    bytes
+}
+
+/// Reads what `from` wrote, by the letter of §5.2 and with none of the crate's code.
+pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let (first, second) = (bytes[0], bytes[1]);
+        assert_eq!(second & 0x80 != 0, from == Role::Client, "clients mask, servers do not");
+        let (len, mut at) = match second & 0x7f {
+            126 => (u64::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())), 4),
+            127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()), 10),
+            len => (u64::from(len), 2),
+        };
+        assert!(at != 4 || len > 125, "shortest form");
+        assert!(at != 10 || (len > 65535 && len >> 63 == 0), "shortest form");
+        let mut key = [0; 4];
+        if from == Role::Client {
+            key.copy_from_slice(&bytes[at..at + 4]);
+            assert_ne!(key, [0; 4]);
+            at += 4;
+        }
+        let end = at + usize::try_from(len).unwrap();
+        let payload =
+            bytes[at..end].iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
+        frames.push(Frame { first, payload });
+        bytes = &bytes[end..];
+    }
+    frames
+}
+
+/// Runs a conversation: the peer of `role` sends `wire`, cut before each of the offsets `cuts`.
+pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Transcript {
+    let mut ws = open(role, config);
+    let (mut events, mut written) = (Vec::new(), Vec::new());
+    let mut start = 0;
+    for end in cuts.iter().copied().chain([wire.len()]) {
+        events.extend(feed(&mut ws, &wire[start..end]));
+        written.extend(drain(&mut ws));
+        start = end;
+    }
+    Transcript { events, written: parse(role, &written), ending: ws.end_of_stream() }
+}
+
+/// Runs a conversation whole, byte by byte and cut in two at every place (or, if it is long, at the
+/// ends and every so often): all must come to the same.
+pub(crate) fn converse(role: Role, config: Config, wire: &[u8]) -> Transcript {
+    let whole = run(role, config.clone(), wire, &[]);
+    let bytewise: Vec<usize> = (1..wire.len()).collect();
+    assert_eq!(run(role, config.clone(), wire, &bytewise), whole, "byte by byte");
+    let step = 1 + wire.len() / 512;
+    for cut in (0..=wire.len()).filter(|i| i % step == 0 || *i < 64 || i + 64 > wire.len()) {
+        assert_eq!(run(role, config.clone(), wire, &[cut]), whole, "cut at {cut}");
+    }
+    whole
+}
