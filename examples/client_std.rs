@@ -2,6 +2,11 @@
 //!
 //! `cargo run --release --example client_std -- ws://127.0.0.1:8080/`
 
+#![expect(
+    clippy::std_instead_of_core,
+    reason = "a program with an operating system"
+)]
+
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};

@@ -2,6 +2,11 @@
 //!
 //! `cargo run --release --example echo_std`, then open the address that it prints.
 
+#![expect(
+    clippy::std_instead_of_core,
+    reason = "a program with an operating system"
+)]
+
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

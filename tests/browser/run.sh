@@ -22,4 +22,4 @@ cd "$root"
 cargo build --release --locked --example echo_std
 server=${CARGO_TARGET_DIR:-$root/target}/release/examples/echo_std
 
-timeout --kill-after=10 180 node "$here/check.mjs" "$server" "$chromium"
+timeout --foreground --kill-after=10 180 node "$here/check.mjs" "$server" "$chromium"

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import sys
 
 TIMEOUT = 15
@@ -80,5 +81,7 @@ class Process:
 
 
 def main(body):
+    # So that the processes under test end with this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     asyncio.run(body(*sys.argv[1:]))
     sys.exit(1 if failed else 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Other implementations against the examples: Node `ws` and Python `websockets`, as clients of echo_std
-# and as servers of client_std. Needs Cargo, Node and Python.
+# and as servers of client_std. Needs Cargo, Node and Python 3.11.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -18,7 +18,7 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 broken=0
 peer() {
-    timeout --kill-after=10 120 "$@" | tee -a "$results" || broken=1
+    timeout --foreground --kill-after=10 120 "$@" | tee -a "$results" || broken=1
 }
 peer node "$here/node_client.mjs" "$examples/echo_std"
 peer node "$here/node_server.mjs" "$examples/client_std"
