@@ -64,8 +64,12 @@ fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
     if request.is_secure() {
         return Err("wss:// needs TLS, which this example does not have".into());
     }
-    let binary = arguments.binary.map(fs::read).transpose()?;
-    let mut stream = connect(request.host(), request.port())?;
+    let binary = match &arguments.binary {
+        Some(path) => Some(fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?),
+        None => None,
+    };
+    let mut stream =
+        connect(request.host(), request.port()).map_err(|e| format!("{}: {e}", arguments.url))?;
     let ws = Connection::client(request, Config::default())?;
     let mut user = User::new(arguments.ping, binary);
     let ending = converse(&mut stream, ws, &mut user);

@@ -41,8 +41,9 @@ struct Arguments {
 }
 
 fn main() {
-    if let Err(error) = listen(&Arguments::parse().address) {
-        log(format_args!("{error}"));
+    let Arguments { address } = Arguments::parse();
+    if let Err(error) = listen(&address) {
+        log(format_args!("{address}: {error}"));
         process::exit(1);
     }
 }
