@@ -210,9 +210,9 @@ impl User {
 }
 
 /// The lines of standard input, read by a thread of their own because nothing else can wait for them
-/// and for a socket; the channel holds one, and ends with the input.
+/// and for a socket; the channel holds a few, and ends with the input.
 fn read_lines() -> io::Result<Receiver<String>> {
-    let (sender, lines) = mpsc::sync_channel(1);
+    let (sender, lines) = mpsc::sync_channel(64);
     thread::Builder::new().spawn(move || {
         for line in io::stdin().lines() {
             match line {
