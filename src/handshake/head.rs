@@ -176,7 +176,9 @@ pub(super) fn parse_request<'s, 'b>(
     match request.parse_with_uninit_headers(head, slots) {
         Ok(Status::Complete(size)) if size == head.len() => Ok(request),
         Err(httparse::Error::Version) => Err(wrong_version(head, |line| {
-            line.rsplit(|byte| *byte == b' ').next()
+            let mut words = line.split(|byte| *byte == b' ');
+            // R081: a space in the target is not a matter of the version.
+            words.nth(2).filter(|_| words.next().is_none())
         })),
         _ => Err(HandshakeError::MalformedHead),
     }
@@ -204,6 +206,8 @@ fn wrong_version(head: &[u8], word: fn(&[u8]) -> Option<&[u8]>) -> HandshakeErro
         .and_then(word)
         .and_then(|word| word.strip_prefix(b"HTTP/"))
     {
+        // This was not what was wrong.
+        Some(b"1.0" | b"1.1") => HandshakeError::MalformedHead,
         Some([major] | [major, b'.', _]) if major.is_ascii_digit() => {
             HandshakeError::UnsupportedHttpVersion
         }

@@ -79,10 +79,6 @@ impl<'h> Slot<'h> {
             Self::Once(_) | Self::Repeated => Self::Repeated,
         };
     }
-
-    pub(super) const fn is_absent(self) -> bool {
-        matches!(self, Self::Absent)
-    }
 }
 
 /// The number in a `Content-Length`, if it is one (RFC 9110 §8.6). What does not fit saturates: it

@@ -1,0 +1,940 @@
+//! The client's side of the opening handshake, RFC 6455 §3 and §4.1: rows R001 to R052.
+
+mod handshake_support;
+
+use handshake_support::{ACCEPT, Head, KEY, Outcome, ask, asking, fixed_entropy, written};
+use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri};
+use sockless::{
+    ClientRequest, Config, Connection, EntropyError, Error, Event, Response, SendError, State,
+};
+
+fn uri(uri: &str) -> ClientRequest {
+    ClientRequest::new(uri).unwrap_or_else(|error| panic!("{uri}: {error}"))
+}
+
+/// The response opens the connection.
+fn opens(head: &Head) -> Response {
+    opens_bytes(&head.bytes())
+}
+
+fn opens_bytes(bytes: &[u8]) -> Response {
+    let outcome = asking(bytes);
+    assert_eq!(outcome.state, State::Open, "{outcome:?}");
+    match &outcome.events[..] {
+        [Event::Open(response)] => Response::clone(response),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The response fails the handshake, and nothing more is sent.
+fn fails(head: &Head, error: HandshakeError) {
+    fails_bytes(&Config::default(), &head.bytes(), error);
+}
+
+fn fails_bytes(config: &Config, bytes: &[u8], error: HandshakeError) {
+    check_failure(&ask(config, &uri("ws://example.com/"), bytes), error);
+}
+
+fn check_failure(outcome: &Outcome, error: HandshakeError) {
+    assert_eq!(outcome.events, [Event::Fail(Error::Handshake(error))]);
+    assert_eq!(outcome.output, b"");
+    assert_eq!(outcome.state, State::Closed);
+    assert_eq!(outcome.ending.error, Some(Error::Handshake(error)));
+}
+
+/// The response is another than 101, and complete.
+fn rejects(config: &Config, bytes: &[u8]) -> Response {
+    let outcome = ask(config, &uri("ws://example.com/"), bytes);
+    assert_eq!(
+        (outcome.state, &outcome.output[..]),
+        (State::Closed, &b""[..])
+    );
+    match &outcome.events[..] {
+        [Event::Rejected(response)] => Response::clone(response),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn r001_schemes_and_ports() {
+    let cases = [
+        ("ws://h", "h", 80, false),
+        ("wss://h", "h", 443, true),
+        ("WS://h:443/", "h", 443, false),
+        ("Wss://h:80", "h", 80, true),
+        ("ws://h:", "h", 80, false),
+        ("ws://[::1]:9001/", "::1", 9001, false),
+        ("ws://127.0.0.1:65535?x", "127.0.0.1", 65535, false),
+    ];
+    for (text, host, port, secure) in cases {
+        let request = uri(text);
+        assert_eq!(
+            (request.host(), request.port(), request.is_secure()),
+            (host, port, secure)
+        );
+    }
+    for text in [
+        "http://h",
+        "https://h",
+        "ws:/h",
+        "ws:h",
+        "//h",
+        "h",
+        "",
+        "wsx://h",
+        " ws://h",
+    ] {
+        assert_eq!(
+            ClientRequest::new(text).err(),
+            Some(InvalidUri::Scheme),
+            "{text}"
+        );
+    }
+    for text in [
+        "ws://h:65536",
+        "ws://h:x",
+        "ws://h:+80",
+        "ws://h:-1",
+        "ws://[::1]:99999",
+    ] {
+        assert_eq!(
+            ClientRequest::new(text).err(),
+            Some(InvalidUri::Port),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn r002_fragment() {
+    for text in ["ws://h/#", "ws://h/a#b", "ws://h?a#b", "ws://h#x"] {
+        assert_eq!(
+            ClientRequest::new(text).err(),
+            Some(InvalidUri::Fragment),
+            "{text}"
+        );
+    }
+    assert_eq!(uri("ws://h/%23").target(), "/%23");
+}
+
+#[test]
+fn r003_target() {
+    let cases = [
+        ("ws://h", "/"),
+        ("ws://h/", "/"),
+        ("ws://h?x", "/?x"),
+        ("ws://h/?", "/?"),
+        ("ws://h/a/b?c=d?e/f", "/a/b?c=d?e/f"),
+        ("ws://h//a@b:c", "//a@b:c"),
+    ];
+    for (text, target) in cases {
+        assert_eq!(uri(text).target(), target);
+        assert!(written(&uri(text)).starts_with(&format!("GET {target} HTTP/1.1\r\n")));
+    }
+}
+
+#[test]
+fn r004_nothing_splits_the_request() {
+    for bad in [
+        "\r\n", "\n", "\r", "\0", " ", "\t", "\u{7f}", "\u{e9}", "\u{2028}",
+    ] {
+        let host = format!("ws://h{bad}x/");
+        assert_eq!(
+            ClientRequest::new(&host).err(),
+            Some(InvalidUri::Host),
+            "{bad:?}"
+        );
+        let path = format!("ws://h/a{bad}b");
+        assert_eq!(
+            ClientRequest::new(&path).err(),
+            Some(InvalidUri::Target),
+            "{bad:?}"
+        );
+        let query = format!("ws://h?a{bad}b");
+        assert_eq!(
+            ClientRequest::new(&query).err(),
+            Some(InvalidUri::Target),
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn r010_to_r014_request() {
+    assert_eq!(
+        written(&uri("ws://example.com/chat?room=1")),
+        format!(
+            "GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+    );
+}
+
+#[test]
+fn r011_host() {
+    let cases = [
+        ("ws://h:80", "h"),
+        ("ws://h:443", "h:443"),
+        ("wss://h:443", "h"),
+        ("wss://h:80", "h:80"),
+        ("ws://[2001:db8::1]", "[2001:db8::1]"),
+        ("ws://[::1]:81", "[::1]:81"),
+        ("ws://h:0080", "h"),
+    ];
+    for (text, host) in cases {
+        assert!(
+            written(&uri(text)).contains(&format!("\r\nHost: {host}\r\n")),
+            "{text}"
+        );
+    }
+    for text in [
+        "ws://u@h",
+        "ws://u:p@h",
+        "ws://@h",
+        "ws://example.com@evil.example",
+    ] {
+        assert_eq!(
+            ClientRequest::new(text).err(),
+            Some(InvalidUri::UserInfo),
+            "{text}"
+        );
+    }
+    let cases = [
+        "ws://",
+        "ws:///p",
+        "ws://:80",
+        "ws://[::1",
+        "ws://[::1]x",
+        "ws://[x]",
+        "ws://a%2",
+    ];
+    for text in cases {
+        assert_eq!(
+            ClientRequest::new(text).err(),
+            Some(InvalidUri::Host),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        ClientRequest::new("ws://a:b:c").err(),
+        Some(InvalidUri::Port)
+    );
+    assert_eq!(ClientRequest::new("ws://::1").err(), Some(InvalidUri::Host));
+}
+
+#[test]
+fn r013_a_key_for_each_connection() {
+    fn counting(buffer: &mut [u8]) -> Result<(), EntropyError> {
+        use core::sync::atomic::{AtomicU8, Ordering};
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        buffer.fill(COUNT.fetch_add(1, Ordering::Relaxed));
+        Ok(())
+    }
+    let config = Config::default().entropy(counting);
+    let request = uri("ws://h");
+    let first = Connection::client(request.clone(), config.clone()).unwrap();
+    let second = Connection::client(request.clone(), config).unwrap();
+    assert_ne!(first.output(), second.output());
+    let config = Config::default().entropy(|_| Err(EntropyError::default()));
+    assert_eq!(
+        Connection::client(request, config).err(),
+        Some(EntropyError::default())
+    );
+}
+
+#[test]
+fn r015_subprotocols() {
+    let request = uri("ws://h")
+        .subprotocol("chat")
+        .unwrap()
+        .subprotocol("Chat")
+        .unwrap();
+    assert!(written(&request).contains("\r\nSec-WebSocket-Protocol: chat, Chat\r\n"));
+    assert!(!written(&uri("ws://h")).contains("Protocol"));
+    let again = request.clone().subprotocol("chat");
+    assert_eq!(again.err(), Some(InvalidHeader::RepeatedSubprotocol));
+    for name in [
+        "",
+        " ",
+        "a b",
+        "a,b",
+        "a;b",
+        "a\r\nX: y",
+        "a\0",
+        "\u{e9}",
+        "\"a\"",
+    ] {
+        let refused = request.clone().subprotocol(name);
+        assert_eq!(refused.err(), Some(InvalidHeader::Subprotocol), "{name:?}");
+    }
+}
+
+#[test]
+fn r016_no_extension_is_offered() {
+    assert!(!written(&uri("ws://h")).contains("Extensions"));
+}
+
+#[test]
+fn r017_origin() {
+    let request = uri("ws://h").origin("https://a.example").unwrap();
+    assert!(written(&request).contains("\r\nOrigin: https://a.example\r\n"));
+    // The last one counts, however it is set.
+    let request = request.header("origin", "null").unwrap();
+    assert!(written(&request).contains("\r\nOrigin: null\r\n"));
+    assert_eq!(written(&request).matches("rigin: ").count(), 1);
+    for origin in [
+        "",
+        "a.example",
+        "https://",
+        "https://a/",
+        "https://a\r\nX: y",
+        "https://\u{e9}",
+    ] {
+        let refused = request.clone().origin(origin);
+        assert_eq!(refused.err(), Some(InvalidHeader::Origin), "{origin:?}");
+    }
+    let refused = request.header("Origin", b"\xff");
+    assert_eq!(refused.err(), Some(InvalidHeader::Origin));
+}
+
+#[test]
+fn r018_headers_of_the_caller() {
+    let request = uri("ws://h")
+        .header("Cookie", "a=b")
+        .unwrap()
+        .header("X", b"\xff\t")
+        .unwrap();
+    assert!(written_bytes(&request).ends_with(b"\r\nCookie: a=b\r\nX: \xff\t\r\n\r\n"));
+    for name in ["", "a b", "a:", "a\r\nb", "\u{e9}", "a\0"] {
+        assert_eq!(
+            request.clone().header(name, "v").err(),
+            Some(InvalidHeader::Name),
+            "{name:?}"
+        );
+        let response = Response::default().with_header(name, "v");
+        assert_eq!(response.err(), Some(InvalidHeader::Name), "{name:?}");
+    }
+    for value in ["a\r\nb: c", "a\nb", "a\rb", "a\0b", "\x7f", "\x1b[31m"] {
+        let refused = request.clone().header("X", value);
+        assert_eq!(refused.err(), Some(InvalidHeader::Value), "{value:?}");
+        let response = Response::default().with_header("X", value);
+        assert_eq!(response.err(), Some(InvalidHeader::Value), "{value:?}");
+    }
+    let reserved = [
+        "Host",
+        "upgrade",
+        "CONNECTION",
+        "Content-Length",
+        "transfer-encoding",
+        "Expect",
+        "Sec-WebSocket-Key",
+        "sec-websocket-version",
+        "Sec-WebSocket-Accept",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Anything",
+    ];
+    for name in reserved {
+        let refused = request.clone().header(name, "v");
+        assert_eq!(refused.err(), Some(InvalidHeader::Reserved), "{name}");
+        let response = Response::default().with_header(name, "v");
+        assert_eq!(response.err(), Some(InvalidHeader::Reserved), "{name}");
+    }
+}
+
+fn written_bytes(request: &ClientRequest) -> Vec<u8> {
+    let config = Config::default().entropy(fixed_entropy);
+    Connection::client(request.clone(), config)
+        .unwrap()
+        .output()
+        .to_vec()
+}
+
+#[test]
+fn r019_nothing_before_the_response() {
+    let config = Config::default().entropy(fixed_entropy);
+    let mut ws = Connection::client(uri("ws://h"), config).unwrap();
+    let request = ws.output().to_vec();
+    assert_eq!(ws.send_text("x"), Err(SendError::Connecting));
+    assert_eq!(ws.send_ping(b""), Err(SendError::Connecting));
+    assert_eq!((ws.output(), ws.state()), (&request[..], State::Connecting));
+}
+
+#[test]
+fn r030_other_statuses() {
+    let cases = [
+        ("HTTP/1.1 200 OK", 200),
+        ("HTTP/1.1 301 Moved", 301),
+        ("HTTP/1.1 401 Unauthorized", 401),
+        ("HTTP/1.1 503", 503),
+        ("HTTP/1.0 404 Not Found", 404),
+        ("HTTP/1.1 999 \u{fc}ber", 999),
+    ];
+    for (line, status) in cases {
+        let head = Head::status(line)
+            .add("Location", "/x")
+            .add("Content-Length", "5");
+        let response = rejects(&Config::default(), &[&head.bytes()[..], b"hello"].concat());
+        assert_eq!(
+            (response.status(), response.body()),
+            (status, &b"hello"[..])
+        );
+        assert_eq!(response.header("location"), Some(&b"/x"[..]));
+    }
+}
+
+#[test]
+fn r030_bodies() {
+    let limit = Config::default().max_response_body(4);
+    let none = Config::default().max_response_body(0);
+    let plain = Config::default();
+    let cases: [(&Config, &str, &str, &str); 19] = [
+        // What states the length, what comes, what is kept.
+        (&plain, "Content-Length: 3", "abc", "abc"),
+        (&plain, "Content-Length: 3", "abcdef", "abc"),
+        (&plain, "Content-Length: 0", "abc", ""),
+        (&limit, "Content-Length: 4", "abcd", "abcd"),
+        (&limit, "Content-Length: 5", "abcd", "abcd"),
+        (
+            &limit,
+            "Content-Length: 99999999999999999999999",
+            "abcd",
+            "abcd",
+        ),
+        (&none, "Content-Length: 5", "", ""),
+        (&limit, "X: y", "abcdef", "abcd"),
+        (&none, "X: y", "", ""),
+        (
+            &plain,
+            "Transfer-Encoding: chunked",
+            "1\r\na\r\n2;x=y\r\nbc\r\n0\r\n\r\n",
+            "abc",
+        ),
+        (
+            &plain,
+            "transfer-encoding: gzip, Chunked",
+            "3\r\nabc\r\n00\r\n",
+            "abc",
+        ),
+        (
+            &limit,
+            "Transfer-Encoding: chunked",
+            "3\r\nabc\r\n3\r\nd",
+            "abcd",
+        ),
+        (
+            &limit,
+            "Transfer-Encoding: chunked",
+            "ffffffffffffffff\r\nabcd",
+            "abcd",
+        ),
+        (
+            &plain,
+            "Transfer-Encoding: chunked\r\nContent-Length: 1",
+            "2\r\nab\r\n0\r\n",
+            "ab",
+        ),
+        // A chunk that breaks the coding ends the body.
+        (&plain, "Transfer-Encoding: chunked", "2\r\nabX", "ab"),
+        (&plain, "Transfer-Encoding: chunked", "2\r\nab\rX", "ab"),
+        (
+            &plain,
+            "Transfer-Encoding: chunked",
+            "2\r\nab\r\nx\r\n",
+            "ab",
+        ),
+        (
+            &plain,
+            "Transfer-Encoding: chunked",
+            "1ffffffffffffffff\r\n",
+            "",
+        ),
+        (&none, "Transfer-Encoding: chunked", "", ""),
+    ];
+    for (config, field, sent, kept) in cases {
+        let text = format!("HTTP/1.1 403 Forbidden\r\n{field}\r\n\r\n{sent}");
+        let response = rejects(config, text.as_bytes());
+        assert_eq!(response.body(), kept.as_bytes(), "{text}");
+    }
+    for status in [204, 304] {
+        let text = format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(rejects(&plain, text.as_bytes()).body(), b"");
+    }
+    let endless = format!(
+        "HTTP/1.1 403\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        "1".repeat(256)
+    );
+    assert_eq!(rejects(&plain, endless.as_bytes()).body(), b"");
+}
+
+#[test]
+fn r030_bodies_that_last_to_the_end_of_the_transport() {
+    let cases = [
+        ("X: y", "", ""),
+        ("X: y", "abc", "abc"),
+        ("Transfer-Encoding: gzip", "abc", "abc"),
+        // Cut short.
+        ("Content-Length: 4", "abc", "abc"),
+        ("Transfer-Encoding: chunked", "4\r\nabc", "abc"),
+        ("Transfer-Encoding: chunked", "3\r\nabc\r\n0", "abc"),
+    ];
+    for (field, sent, kept) in cases {
+        let text = format!("HTTP/1.1 403 Forbidden\r\n{field}\r\n\r\n{sent}");
+        let outcome = asking(text.as_bytes());
+        assert_eq!(outcome.events, []);
+        let response = outcome.ending.response.expect("a response");
+        assert_eq!(
+            (response.status(), response.body()),
+            (403, kept.as_bytes()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn r030_lengths_that_contradict() {
+    for field in [
+        "1, 2",
+        "x",
+        "",
+        "-1",
+        "+1",
+        "1\r\nContent-Length: 1",
+        "1\r\nContent-Length: 2",
+    ] {
+        let text = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {field}\r\n\r\nab");
+        fails_bytes(
+            &Config::default(),
+            text.as_bytes(),
+            HandshakeError::InvalidContentLength,
+        );
+    }
+}
+
+#[test]
+fn r031_interim_responses() {
+    let interim = |count: usize| {
+        let lines = [
+            "HTTP/1.1 100 Continue",
+            "HTTP/1.1 103 Early Hints",
+            "HTTP/1.1 199",
+        ];
+        let heads = lines.iter().cycle().take(count);
+        heads
+            .flat_map(|line| Head::status(line).add("Link", "</x>").bytes())
+            .collect::<Vec<_>>()
+    };
+    let answer = Head::response().bytes();
+    let response = opens_bytes(&[&interim(8)[..], &answer[..]].concat());
+    assert_eq!(response.header("link"), None);
+    let many = [&interim(9)[..], &answer[..]].concat();
+    fails_bytes(
+        &Config::default(),
+        &many,
+        HandshakeError::TooManyInterimResponses,
+    );
+    let none = Config::default().max_interim_responses(0);
+    fails_bytes(&none, &interim(1), HandshakeError::TooManyInterimResponses);
+}
+
+#[test]
+fn r032_status_line() {
+    for line in [
+        "HTTP/1.1 101",
+        "HTTP/1.1 101 ",
+        "HTTP/1.1 101 \u{fc}ber\tall",
+        "HTTP/1.1 101 101",
+    ] {
+        opens(&Head::response().first(line));
+    }
+    for line in [
+        "HTTP/1.0 101 Switching Protocols",
+        "HTTP/2.0 101 X",
+        "HTTP/2 101",
+        "HTTP/3 101",
+    ] {
+        fails(
+            &Head::response().first(line),
+            HandshakeError::UnsupportedHttpVersion,
+        );
+    }
+    let malformed = [
+        "101",
+        "HTTP/1.1",
+        "HTTP/1.1 ",
+        "HTTP/1.1  101",
+        "HTTP/1.1 1011",
+        "HTTP/1.1 10",
+        "ICY 200 OK",
+        "HTTP/1.1 1x1",
+        "HTTP/1.1 000",
+        "HTTP/1.1 099",
+        "http/1.1 101",
+        "HTTP/1.1 101 a\0",
+        "SSH-2.0-x",
+    ];
+    for line in malformed {
+        fails(&Head::response().first(line), HandshakeError::MalformedHead);
+    }
+    let after_empty_line = [b"\r\n", &Head::response().bytes()[..]].concat();
+    fails_bytes(
+        &Config::default(),
+        &after_empty_line,
+        HandshakeError::MalformedHead,
+    );
+}
+
+#[test]
+fn r033_upgrade() {
+    for value in ["websocket", "WebSocket", " \tWEBSOCKET "] {
+        opens(&Head::response().set("Upgrade", value));
+    }
+    for value in ["", "h2c", "websocket, h2c", "websockets", "web"] {
+        fails(
+            &Head::response().set("Upgrade", value),
+            HandshakeError::MissingUpgrade,
+        );
+    }
+    fails(
+        &Head::response().remove("Upgrade"),
+        HandshakeError::MissingUpgrade,
+    );
+    fails(
+        &Head::response().add("Upgrade", "websocket"),
+        HandshakeError::MissingUpgrade,
+    );
+}
+
+#[test]
+fn r034_connection() {
+    for value in [
+        "upgrade",
+        "UPGRADE",
+        "keep-alive, Upgrade",
+        "Upgrade, x",
+        ",upgrade,",
+    ] {
+        opens(&Head::response().set("Connection", value));
+    }
+    opens(
+        &Head::response()
+            .set("Connection", "keep-alive")
+            .add("connection", "Upgrade"),
+    );
+    for value in [
+        "",
+        "close",
+        "notupgrade",
+        "upgrades",
+        "up grade",
+        "upgrade @",
+    ] {
+        fails(
+            &Head::response().set("Connection", value),
+            HandshakeError::MissingConnection,
+        );
+    }
+    fails(
+        &Head::response().remove("Connection"),
+        HandshakeError::MissingConnection,
+    );
+}
+
+#[test]
+fn r035_accept() {
+    opens(&Head::response().set("Sec-WebSocket-Accept", format!(" \t{ACCEPT}\t ")));
+    let cases = [
+        "",
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", // the answer to another key
+        "C/0nmHhBztSRGR1CwL6Tf4ZjwpY",
+        "C/0nmHhBztSRGR1CwL6Tf4ZjwpY==",
+        "c/0NMhHbZTsrgr1cWl6tF4zJWPy=",
+        "C/0nmHhBztSRGR1CwL6Tf4ZjwpZ=",
+        "not base64 \u{e9}",
+        KEY,
+    ];
+    for value in cases {
+        fails(
+            &Head::response().set("Sec-WebSocket-Accept", value),
+            HandshakeError::InvalidAccept,
+        );
+    }
+    fails(
+        &Head::response().remove("Sec-WebSocket-Accept"),
+        HandshakeError::InvalidAccept,
+    );
+}
+
+#[test]
+fn r036_repeated_accept() {
+    let head = Head::response().add("sec-websocket-accept", ACCEPT);
+    fails(&head, HandshakeError::RepeatedAccept);
+}
+
+#[test]
+fn r037_extension_that_was_not_offered() {
+    for value in ["permessage-deflate", "a; b=c, d"] {
+        let head = Head::response().add("Sec-WebSocket-Extensions", value);
+        fails(&head, HandshakeError::UnofferedExtension);
+    }
+}
+
+#[test]
+fn r038_malformed_extensions() {
+    for value in ["a;", "a=b", "a; b=\"\"", "a b"] {
+        let head = Head::response().add("Sec-WebSocket-Extensions", value);
+        fails(&head, HandshakeError::InvalidExtensions);
+    }
+}
+
+#[test]
+fn r039_several_extension_lines() {
+    let name = "Sec-WebSocket-Extensions";
+    fails(
+        &Head::response().add(name, "a").add(name, "b"),
+        HandshakeError::UnofferedExtension,
+    );
+    fails(
+        &Head::response().add(name, "a").add(name, ";"),
+        HandshakeError::InvalidExtensions,
+    );
+}
+
+fn answered(config: &Config, values: &[&str]) -> Outcome {
+    let request = uri("ws://h")
+        .subprotocol("chat")
+        .unwrap()
+        .subprotocol("mqtt")
+        .unwrap();
+    let head = values.iter().fold(Head::response(), |head, value| {
+        head.add("Sec-WebSocket-Protocol", value)
+    });
+    ask(config, &request, &head.bytes())
+}
+
+#[test]
+fn r040_subprotocol() {
+    for name in ["chat", "mqtt", " mqtt\t"] {
+        match &answered(&Config::default(), &[name]).events[..] {
+            [Event::Open(response)] => assert_eq!(response.subprotocol(), Some(name.trim())),
+            other => panic!("{other:?}"),
+        }
+    }
+    for name in ["Chat", "cha", "chats", "other"] {
+        let outcome = answered(&Config::default(), &[name]);
+        check_failure(&outcome, HandshakeError::UnofferedSubprotocol);
+    }
+    let head = Head::response().add("Sec-WebSocket-Protocol", "chat");
+    fails(&head, HandshakeError::UnofferedSubprotocol);
+}
+
+#[test]
+fn r041_malformed_subprotocol() {
+    for values in [
+        &["chat, mqtt"][..],
+        &[""],
+        &["chat", "chat"],
+        &["chat", "mqtt"],
+        &["cha t"],
+    ] {
+        let outcome = answered(&Config::default(), values);
+        check_failure(&outcome, HandshakeError::InvalidSubprotocol);
+    }
+}
+
+#[test]
+fn r042_no_subprotocol() {
+    match &answered(&Config::default(), &[]).events[..] {
+        [Event::Open(response)] => assert_eq!(response.subprotocol(), None),
+        other => panic!("{other:?}"),
+    }
+    let strict = Config::default().require_subprotocol();
+    check_failure(&answered(&strict, &[]), HandshakeError::MissingSubprotocol);
+    assert_eq!(answered(&strict, &["chat"]).error(), None);
+    // Nothing is required where nothing was offered.
+    let outcome = ask(&strict, &uri("ws://h"), &Head::response().bytes());
+    assert_eq!(outcome.state, State::Open);
+}
+
+#[test]
+fn r043_the_answer_of_the_rfc() {
+    // §1.3, with the key of this test.
+    opens(&Head::response().first("HTTP/1.1 101 Switching Protocols"));
+}
+
+#[test]
+fn r044_names_in_any_case_and_unknown_ones() {
+    let text = format!(
+        "HTTP/1.1 101 OK\r\nuPGRADE:websocket\r\nCONNECTION:upgrade\r\nServer: x/1\r\n\
+         sec-websocket-ACCEPT:{ACCEPT}\r\nX-Opaque: \u{fc}\r\nSec-WebSocket-Foo:\r\n\r\n"
+    );
+    let response = opens_bytes(text.as_bytes());
+    assert_eq!(response.header("X-OPAQUE"), Some("\u{fc}".as_bytes()));
+    assert_eq!(response.header("sec-websocket-foo"), Some(&b""[..]));
+    assert_eq!(response.headers().count(), 6);
+}
+
+#[test]
+fn r045_malformed_lines() {
+    let good = String::from_utf8(Head::response().bytes()).unwrap();
+    let cases = [
+        (
+            good.replace("Upgrade:", "Upgrade :"),
+            HandshakeError::MalformedHead,
+        ),
+        (
+            good.replace("Upgrade:", " Upgrade:"),
+            HandshakeError::MalformedHead,
+        ),
+        (
+            good.replace("Upgrade: web", "Upgrade:\r\n web"),
+            HandshakeError::MalformedHead,
+        ),
+        (
+            good.replace("Upgrade:", "Up grade:"),
+            HandshakeError::MalformedHead,
+        ),
+        (good.replace("Upgrade:", ":"), HandshakeError::MalformedHead),
+        (
+            good.replace("Upgrade: ", "Upgrade: \0"),
+            HandshakeError::MalformedHead,
+        ),
+        (
+            good.replace("Upgrade: ", "Upgrade "),
+            HandshakeError::MalformedHead,
+        ),
+        (
+            good.replace("Upgrade: ", "X: a\rUpgrade: "),
+            HandshakeError::InvalidLineEnd,
+        ),
+        (
+            good.replace("Upgrade: ", "X: a\nUpgrade: "),
+            HandshakeError::InvalidLineEnd,
+        ),
+        (
+            good.replace("\r\n\r\n", "\r\n\n"),
+            HandshakeError::InvalidLineEnd,
+        ),
+    ];
+    for (text, error) in cases {
+        fails_bytes(&Config::default(), text.as_bytes(), error);
+    }
+}
+
+#[test]
+fn r046_body_headers_on_a_101() {
+    for (name, value) in [("Content-Length", "0"), ("Transfer-Encoding", "chunked")] {
+        fails(
+            &Head::response().add(name, value),
+            HandshakeError::UnexpectedBody,
+        );
+    }
+}
+
+#[test]
+fn r047_frames_behind_the_response() {
+    let bytes = [&Head::response().bytes()[..], b"\x81\x02hi\x82\x00\x88\x00"].concat();
+    let outcome = asking(&bytes);
+    match &outcome.events[..] {
+        [
+            Event::Open(_),
+            Event::Text(text),
+            Event::Binary(data),
+            Event::Close(_),
+        ] => {
+            assert_eq!((&text[..], &data[..]), ("hi", &b""[..]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn r048_limits() {
+    let head = Head::response().bytes();
+    let with_frames = [&head[..], &b"\x81\x01x".repeat(100)].concat();
+    let exact = Config::default().max_head_size(head.len()).max_headers(3);
+    let outcome = ask(&exact, &uri("ws://h"), &with_frames);
+    assert_eq!(outcome.events.len(), 101);
+    let smaller = Config::default().max_head_size(head.len() - 1);
+    fails_bytes(&smaller, &head, HandshakeError::HeadTooLarge);
+    fails_bytes(
+        &Config::default().max_headers(2),
+        &head,
+        HandshakeError::TooManyHeaders,
+    );
+    fails_bytes(
+        &Config::default(),
+        &b"x".repeat(1 << 15),
+        HandshakeError::HeadTooLarge,
+    );
+    // Each head has the limit for itself.
+    let interim = Head::status("HTTP/1.1 103 Early Hints")
+        .add("A", "")
+        .add("B", "")
+        .bytes();
+    let outcome = ask(
+        &exact,
+        &uri("ws://h"),
+        &[&interim[..], &interim[..], &head[..]].concat(),
+    );
+    assert_eq!(outcome.state, State::Open);
+}
+
+#[test]
+fn r049_end_of_stream_in_the_head() {
+    let head = Head::response().bytes();
+    for cut in 0..head.len() {
+        let outcome = asking(&head[..cut]);
+        assert_eq!(
+            (outcome.events.len(), outcome.state),
+            (0, State::Connecting)
+        );
+        let ending = outcome.ending;
+        assert_eq!(
+            (ending.code, ending.clean, ending.truncated),
+            (1006, false, true)
+        );
+        assert_eq!(ending.response, None);
+    }
+}
+
+#[test]
+fn r050_text_outside_ascii() {
+    let cases = [
+        ("Upgrade", HandshakeError::MissingUpgrade),
+        ("Connection", HandshakeError::MissingConnection),
+        ("Sec-WebSocket-Accept", HandshakeError::InvalidAccept),
+        ("Sec-WebSocket-Protocol", HandshakeError::InvalidSubprotocol),
+        (
+            "Sec-WebSocket-Extensions",
+            HandshakeError::InvalidExtensions,
+        ),
+    ];
+    for (name, error) in cases {
+        fails(&Head::response().set(name, b"\xff\xc3"), error);
+    }
+}
+
+#[test]
+fn r051_cookies() {
+    let with_cookies = |head: Head| head.add("Set-Cookie", "a=b").add("set-cookie", "c=d");
+    let opened = opens(&with_cookies(Head::response()));
+    let head = with_cookies(Head::status("HTTP/1.1 401 Unauthorized")).add("Content-Length", "0");
+    for response in [opened, rejects(&Config::default(), &head.bytes())] {
+        let cookies = response
+            .headers()
+            .filter(|field| field.0.eq_ignore_ascii_case("set-cookie"));
+        assert!(cookies.map(|field| field.1).eq([b"a=b", b"c=d"]));
+    }
+}
+
+#[test]
+fn r052_supported_versions() {
+    let name = "Sec-WebSocket-Version";
+    let head = Head::status("HTTP/1.1 426 Upgrade Required").add("Content-Length", "0");
+    let head = head
+        .add(name, "13, 8")
+        .add(name, "7, x, 256, +1, 08, 255, 0");
+    let response = rejects(&Config::default(), &head.bytes());
+    assert!(response.supported_versions().eq([13, 8, 7, 255, 0]));
+}
