@@ -1,5 +1,7 @@
 //! [`Config`]: the limits of a connection and the few choices that RFC 6455 leaves open.
 
+use core::time::Duration;
+
 use crate::error::EntropyError;
 
 /// Fills a buffer with unpredictable bytes; see [`Config::entropy`].
@@ -18,6 +20,19 @@ pub enum PongMode {
     /// Nobody: pings are neither answered nor reported. This breaks §5.5.2; it is for tests of a
     /// peer's keepalive.
     Off,
+}
+
+/// How messages are handed over (RFC 6455 §5.4, §6.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// Whole, in [`Event::Text`](crate::Event::Text) and [`Event::Binary`](crate::Event::Binary).
+    #[default]
+    Messages,
+    /// As they arrive, in [`Event::TextPart`](crate::Event::TextPart) and
+    /// [`Event::BinaryPart`](crate::Event::BinaryPart): nothing is gathered, so memory does not
+    /// depend on the size of a message. Its limits hold all the same.
+    Parts,
 }
 
 /// The limits and choices of a [`Connection`](crate::Connection).
@@ -46,6 +61,13 @@ pub struct Config {
     pub(crate) max_early_data: usize,
     pub(crate) plain_http: bool,
     pub(crate) require_subprotocol: bool,
+    pub(crate) delivery: Delivery,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) ping_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) message_timeout: Duration,
+    pub(crate) close_timeout: Duration,
     pub(crate) entropy: Entropy,
 }
 
@@ -65,6 +87,13 @@ impl Default for Config {
             max_early_data: 64 << 10,
             plain_http: false,
             require_subprotocol: false,
+            delivery: Delivery::Messages,
+            handshake_timeout: Duration::from_secs(30),
+            ping_interval: Duration::MAX,
+            pong_timeout: Duration::MAX,
+            idle_timeout: Duration::MAX,
+            message_timeout: Duration::MAX,
+            close_timeout: Duration::from_secs(10),
             entropy: default_entropy,
         }
     }
@@ -172,6 +201,58 @@ impl Config {
     #[must_use]
     pub const fn require_subprotocol(mut self) -> Self {
         self.require_subprotocol = true;
+        self
+    }
+
+    /// Whether messages are handed over whole or in parts. Default: whole.
+    #[must_use]
+    pub const fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// How long the peer may take for its part of the opening handshake. Default: 30 seconds.
+    ///
+    /// This and the other times take effect by [`tick`](crate::Connection::tick), and not at all
+    /// without it. [`Duration::MAX`] means without end.
+    #[must_use]
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Keepalive: a ping when nothing was heard of the peer for `interval`, and a failure with code
+    /// 1011 when its pong is not there `timeout` after it was written. Default: no pings. (§5.5.2)
+    ///
+    /// The pong may be late while the ping waits behind output that moves, or while a frame arrives
+    /// that no pong can overtake.
+    #[must_use]
+    pub const fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
+        (self.ping_interval, self.pong_timeout) = (interval, timeout);
+        self
+    }
+
+    /// How long the peer may be silent on an open connection, before it fails with code 1001.
+    /// Default: without end.
+    #[must_use]
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// How long a message may take from its first frame to its end, before the connection fails with
+    /// code 1008. Default: without end.
+    #[must_use]
+    pub const fn message_timeout(mut self, timeout: Duration) -> Self {
+        self.message_timeout = timeout;
+        self
+    }
+
+    /// How long everything may take from the first Close, failure or refusal to the end of the
+    /// transport, output that the peer does not read included. Default: 10 seconds. (§7.1.1)
+    #[must_use]
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
         self
     }
 

@@ -17,6 +17,8 @@
 //! half ([`receiver`]) and the sending half ([`sender`]) know nothing of each other; here what one
 //! owes is handed to the other.
 
+pub(crate) mod clock;
+mod opening;
 pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod sender;
@@ -24,15 +26,16 @@ pub(crate) mod sender;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
+use core::time::Duration;
 
 use crate::close::{ABNORMAL, CloseCode, NO_STATUS};
 use crate::config::Config;
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
 use crate::frame::{Opcode, Role};
-use crate::handshake::{
-    Answer, ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake,
-};
+use crate::handshake::{ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake};
+use clock::{Clock, Seen, Stage, Verdict};
+use opening::Opening;
 use receiver::Receiver;
 use sender::{Fin, Sender};
 
@@ -41,12 +44,14 @@ use sender::{Fin, Sender};
 /// Its methods are of four kinds:
 ///
 /// * input: [`receive`](Self::receive) takes bytes that the transport delivered and returns events,
-///   [`end_of_stream`](Self::end_of_stream) takes the end of the transport;
+///   [`end_of_stream`](Self::end_of_stream) takes the end of the transport, [`tick`](Self::tick) the
+///   time;
 /// * what the caller wants: [`accept`](Self::accept) and [`respond`](Self::respond) answer a request,
 ///   [`send_text`](Self::send_text) and its kin send, [`close`](Self::close) closes;
 /// * output: [`output`](Self::output) is what to write, [`sent`](Self::sent) says how much of it was;
-/// * questions: [`state`](Self::state), [`is_closed`](Self::is_closed),
-///   [`buffered_amount`](Self::buffered_amount), [`role`](Self::role).
+/// * questions: [`transport`](Self::transport) and [`is_closed`](Self::is_closed) say what to do with
+///   the transport, [`state`](Self::state), [`buffered_amount`](Self::buffered_amount),
+///   [`round_trip_time`](Self::round_trip_time) and [`role`](Self::role) how things stand.
 ///
 /// All of them may be called at any time and in any order. After any call of the first two kinds
 /// there may be output: write until it is empty.
@@ -76,6 +81,11 @@ pub struct Connection {
     role: Role,
     /// What is not needed once the connection is open, and idle connections do not hold.
     opening: Option<Box<Opening>>,
+    clock: Clock,
+    /// Something was received since the clock last looked.
+    heard: bool,
+    /// A deadline was missed, and no event has said so yet.
+    unreported: Option<Error>,
     /// The transport has ended, and so did the connection.
     ending: Option<Box<Ending>>,
 }
@@ -98,23 +108,20 @@ pub enum State {
     Closed,
 }
 
-/// The way to the open connection.
-#[derive(Debug)]
-enum Opening {
-    /// Server: the request is arriving or, if `asked`, with the caller; then what arrives until it is
-    /// answered is kept in `early`.
-    Request {
-        handshake: ServerHandshake,
-        asked: bool,
-        early: Vec<u8>,
-        max_early_data: usize,
-    },
-    /// Client: the response is arriving.
-    Response(ClientHandshake),
-    /// Server, open: what arrived before the answer is still to be read, from `at` on.
-    Early { bytes: Vec<u8>, at: usize },
-    /// The handshake came to nothing.
-    Over(Option<HandshakeError>),
+/// What to do with the transport; see [`Connection::transport`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the three things that can be done with a transport"
+)]
+pub enum Transport {
+    /// Write the output, and read.
+    Keep,
+    /// Shut the write side, and read on to the end; what is read is ignored. All output has been
+    /// written.
+    ShutWrite,
+    /// Nothing more: it has ended, or can be dropped.
+    Drop,
 }
 
 impl Connection {
@@ -172,12 +179,13 @@ impl Connection {
     /// that answered late read what came early.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        match self.receiver.take_message(input) {
-            Some((opcode, payload)) => match receiver::lend(opcode, payload) {
-                Ok(event) => Some(event),
-                Err(error) => Some(self.fail(error)),
-            },
-            None => self.receive_slowly(input),
+        let Some((opcode, payload)) = self.receiver.take_message(input) else {
+            return self.receive_slowly(input);
+        };
+        self.heard = true;
+        match receiver::lend(opcode, payload) {
+            Ok(event) => Some(event),
+            Err(error) => Some(self.fail(error)),
         }
     }
 
@@ -186,29 +194,58 @@ impl Connection {
     /// Forgets pending output, which nobody can write any more. May be called again: the answer
     /// stays the same.
     pub fn end_of_stream(&mut self) -> Ending {
-        if let Some(ending) = &self.ending {
-            return Ending::clone(ending);
+        self.end(Reset::No)
+    }
+
+    /// As [`end_of_stream`](Self::end_of_stream), for a transport that was reset (or failed in
+    /// another way) rather than ended: [`Ending::reset`] says so.
+    pub fn reset(&mut self) -> Ending {
+        self.end(Reset::Yes)
+    }
+
+    /// Says what time it is, by any clock that does not go backwards, and answers at what time to
+    /// call again: the earliest deadline in [`Config`], if there is one. Without calls there are no
+    /// deadlines.
+    ///
+    /// To be called once in each turn of the loop, after what was read has been received, and at the
+    /// time that it gave. It can cause output, a ping or a Close. When a deadline was missed, the
+    /// next [`receive`](Self::receive) (with empty input if there is no other) returns
+    /// [`Event::Fail`], and [`transport`](Self::transport) says what is left to do.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sockless::{Config, Connection, Error, Event, Role};
+    ///
+    /// let (interval, timeout) = (Duration::from_secs(30), Duration::from_secs(10));
+    /// let mut ws = Connection::upgraded(Role::Server, Config::default().keepalive(interval, timeout));
+    /// assert_eq!(ws.tick(Duration::ZERO), Some(interval));
+    /// assert_eq!(ws.tick(interval), Some(interval + timeout));
+    /// ws.sent(ws.output().len()); // the ping
+    /// let _ = ws.tick(interval + timeout);
+    /// assert_eq!(ws.receive(&mut &mut [][..]), Some(Event::Fail(Error::PongTimeout)));
+    /// ```
+    pub fn tick(&mut self, now: Duration) -> Option<Duration> {
+        loop {
+            let seen = Seen {
+                stage: self.stage(),
+                heard: mem::take(&mut self.heard),
+                message: self.receiver.message_in_progress(),
+                is_mid_frame: self.receiver.is_mid_frame(),
+                written: self.sender.queue.written(),
+            };
+            match self.clock.tick(now, &seen) {
+                Verdict::Wait(until) => return until,
+                Verdict::Ping(payload) => match self.sender.send_ping(&payload) {
+                    Ok(()) => {
+                        let pending = u64::try_from(self.buffered_amount()).unwrap_or(u64::MAX);
+                        self.clock
+                            .on_ping_sent(seen.written.saturating_add(pending));
+                    }
+                    Err(_) => self.on_deadline(Error::Entropy),
+                },
+                Verdict::Missed(error) => self.on_deadline(error),
+            }
         }
-        let (mut error, mut response) = (self.receiver.failure(), None);
-        match self.opening.as_deref_mut() {
-            Some(Opening::Response(handshake)) => response = handshake.end_of_stream(),
-            Some(Opening::Over(failure)) => error = failure.map(Error::Handshake),
-            _ => {}
-        }
-        let close = self.receiver.peer_close();
-        let ending = Ending {
-            // R198 (§7.1.5): the code of the Close received.
-            code: close.map_or(ABNORMAL, |close| close.code.map_or(NO_STATUS, u16::from)),
-            reason: close.map_or_else(Box::default, |close| close.reason.clone()),
-            // R199 (§7.1.4): only if ours has left too.
-            clean: close.is_some() && self.sender.close_sent(),
-            truncated: self.is_connecting() || self.receiver.is_mid_message(),
-            sent_code: self.sender.sent_code(),
-            error,
-            response,
-        };
-        self.on_end_of_stream(ending.clone());
-        ending
     }
 
     /// Agrees to the request (§4.2.2): queues the 101, and the connection is open.
@@ -409,7 +446,26 @@ impl Connection {
         }
     }
 
-    /// Whether nothing is left to write or to wait for, so that the transport can be dropped.
+    /// What to do with the transport now (§7.1.1). Following it loses neither data nor a Close to a
+    /// reset of the transport, and does not wait without end if there are deadlines.
+    ///
+    /// A server ends the transport and a client waits for that, as §7.1.1 wants it. Ending it is
+    /// shutting the write side and reading on: a transport that is dropped with input unread is
+    /// reset, and takes with it what the peer has not read yet.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        if self.ending.is_some() {
+            return Transport::Drop;
+        }
+        match (self.opening.as_deref(), self.role) {
+            (Some(Opening::Over(_)), Role::Client) => Transport::Drop,
+            _ if self.is_closed() => Transport::ShutWrite,
+            _ => Transport::Keep,
+        }
+    }
+
+    /// Whether nothing is left to write or to wait for, so that the transport can be dropped; but see
+    /// [`transport`](Self::transport) for how to do that gently.
     ///
     /// After a closing handshake a server is done once its Close has been written; a client waits
     /// for the server to end the transport (§7.1.1). A connection that failed or was refused is done
@@ -430,6 +486,13 @@ impl Connection {
         }
     }
 
+    /// The time between the last keepalive ping and its pong, to the precision of the calls of
+    /// [`tick`](Self::tick); see [`Config::keepalive`].
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.clock.round_trip()
+    }
+
     /// Which end this is.
     #[must_use]
     pub const fn role(&self) -> Role {
@@ -442,6 +505,9 @@ impl Connection {
             sender: Sender::new(role, config),
             role,
             opening: None,
+            clock: Clock::new(config),
+            heard: false,
+            unreported: None,
             ending: None,
         }
     }
@@ -453,91 +519,72 @@ impl Connection {
         )
     }
 
+    fn stage(&self) -> Stage {
+        match self.opening.as_deref() {
+            _ if self.ending.is_some() => Stage::Over,
+            Some(Opening::Request { asked: true, .. }) => Stage::Caller,
+            Some(Opening::Request { .. } | Opening::Response(_)) => Stage::Handshake,
+            Some(Opening::Over(_)) if self.role == Role::Client => Stage::Over,
+            _ if self.sender.is_open() && !self.receiver.is_done() => Stage::Open,
+            _ => Stage::Closing,
+        }
+    }
+
     /// Everything that is not a whole message in the input.
     #[inline(never)]
     fn receive_slowly<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+        self.heard |= !input.is_empty();
+        if let Some(error) = self.unreported.take() {
+            return Some(Event::Fail(error));
+        }
         if self.opening.is_some() {
             if let Some(event) = self.receive_opening(input) {
                 return Some(event);
             }
         }
-        self.receiver
-            .receive(input, |reply| self.sender.reply(reply))
+        self.receive_frames(input)
     }
 
-    /// The handshake, and what came before its answer. `None` once frames may follow, or all input
-    /// is used.
-    fn receive_opening<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        match self.opening.as_deref_mut()? {
-            Opening::Request {
-                handshake,
-                asked: asked @ false,
-                ..
-            } => match handshake.receive(input)? {
-                Ok(request) => {
-                    *asked = true;
-                    Some(Event::Request(request))
-                }
-                Err(error) => Some(self.refuse(error)),
-            },
-            Opening::Request {
-                early,
-                max_early_data,
-                ..
-            } => {
-                // R084: kept for after the answer, within bounds.
-                let bytes = mem::take(input);
-                if bytes.len() > max_early_data.saturating_sub(early.len()) {
-                    return Some(self.refuse(HandshakeError::TooMuchEarlyData));
-                }
-                early.extend_from_slice(bytes);
-                None
-            }
-            Opening::Response(handshake) => match handshake.receive(input)? {
-                Ok(Answer::Open(response)) => {
-                    self.open();
-                    Some(Event::Open(response))
-                }
-                Ok(Answer::Rejected(response)) => {
-                    self.sender.queue.clear();
-                    self.on_handshake_over(None);
-                    Some(Event::Rejected(response))
-                }
-                Err(error) => {
-                    self.sender.queue.clear();
-                    self.on_handshake_over(Some(error));
-                    Some(Event::Fail(Error::Handshake(error)))
-                }
-            },
-            Opening::Early { bytes, at } => {
-                let mut early = bytes.get_mut(*at..).unwrap_or_default();
-                let before = early.len();
-                let sender = &mut self.sender;
-                let event = self
-                    .receiver
-                    .receive(&mut early, |reply| sender.reply(reply));
-                *at += before - early.len();
-                match event {
-                    Some(event) => Some(event.into_owned()),
-                    None => {
-                        self.opening = None;
-                        None
-                    }
-                }
-            }
-            Opening::Over(_) => None,
+    fn receive_frames<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+        let event = self
+            .receiver
+            .receive(input, |reply| self.sender.reply(reply));
+        if let Some(Event::Pong(payload)) = &event {
+            self.clock.on_pong(payload);
         }
+        event
     }
 
     fn fail<'b>(&mut self, error: Error) -> Event<'b> {
         self.receiver.fail(error, |reply| self.sender.reply(reply))
     }
 
-    /// Answers a request that is none with the status that says why.
-    fn refuse<'b>(&mut self, error: HandshakeError) -> Event<'b> {
-        self.sender.queue.text(|out| error.write_response(out));
-        self.on_handshake_over(Some(error));
-        Event::Fail(Error::Handshake(error))
+    fn end(&mut self, reset: Reset) -> Ending {
+        if let Some(ending) = &self.ending {
+            return Ending::clone(ending);
+        }
+        let (mut error, mut response) = (self.receiver.failure(), None);
+        match self.opening.as_deref_mut() {
+            Some(Opening::Response(handshake)) => response = handshake.end_of_stream(),
+            Some(Opening::Over(failure)) => error = failure.map(Error::Handshake),
+            _ => {}
+        }
+        let close = self.receiver.peer_close();
+        let ending = Ending {
+            // R198 (§7.1.5): the code of the Close received.
+            code: close.map_or(ABNORMAL, |close| close.code.map_or(NO_STATUS, u16::from)),
+            reason: close.map_or_else(Box::default, |close| close.reason.clone()),
+            // R199 (§7.1.4): only if ours has left too.
+            clean: close.is_some() && self.sender.close_sent(),
+            truncated: self.is_connecting() || self.receiver.is_mid_message(),
+            reset: matches!(reset, Reset::Yes),
+            closed_first: self.sender.closed_first(),
+            sent_code: self.sender.sent_code(),
+            error,
+            response,
+        };
+        self.on_end(ending.clone());
+        ending
     }
 
     // The transitions.
@@ -556,12 +603,47 @@ impl Connection {
         self.sender.shut();
     }
 
-    /// Any state → Closed.
-    fn on_end_of_stream(&mut self, ending: Ending) {
+    /// Connecting or Open → Closing, Closing → Closed: the peer took too long.
+    fn on_deadline(&mut self, error: Error) {
+        match error {
+            Error::Handshake(error) if self.role == Role::Server => {
+                self.refuse(error);
+            }
+            Error::Handshake(error) => {
+                self.sender.queue.clear();
+                self.on_handshake_over(Some(error));
+            }
+            Error::CloseTimeout => {
+                // What ended the connection has been reported, unless it is this.
+                let is_news = !self.receiver.is_done();
+                if is_news {
+                    self.fail(error);
+                }
+                self.end(Reset::No);
+                if !is_news {
+                    return;
+                }
+            }
+            _ => {
+                self.fail(error);
+            }
+        }
+        self.unreported = Some(error);
+    }
+
+    /// Any state → Closed: the transport has ended, or is given up.
+    fn on_end(&mut self, ending: Ending) {
         self.ending = Some(Box::new(ending));
         self.opening = None;
         self.receiver.shut();
         self.sender.shut();
         self.sender.queue.clear();
     }
+}
+
+/// Whether a transport was reset.
+#[derive(Clone, Copy)]
+enum Reset {
+    No,
+    Yes,
 }

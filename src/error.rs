@@ -53,17 +53,25 @@ pub enum Error {
     InvalidCloseCode(u16),
     /// A Close frame with a reason that is not UTF-8 (§5.5.1).
     InvalidCloseReason,
+    /// The peer was silent for longer than [`Config::idle_timeout`](crate::Config::idle_timeout).
+    IdleTimeout,
+    /// No pong came in the time that [`Config::keepalive`](crate::Config::keepalive) gives (§5.5.2).
+    PongTimeout,
+    /// A message took longer than [`Config::message_timeout`](crate::Config::message_timeout).
+    MessageTimeout,
+    /// The closing took longer than [`Config::close_timeout`](crate::Config::close_timeout) (§7.1.1).
+    CloseTimeout,
     /// Not the peer's fault: the source of entropy failed while a reply had to be masked (§5.3).
     Entropy,
 }
 
 impl Error {
     /// The code of the Close frame that answers this error (RFC 6455 §7.4.1), or `None` where no
-    /// frame can be sent because there is no connection yet.
+    /// frame can be sent: before the connection is open, and after a Close.
     #[must_use]
     pub const fn close_code(self) -> Option<CloseCode> {
         match self {
-            Self::Handshake(_) => None,
+            Self::Handshake(_) | Self::CloseTimeout => None,
             Self::ReservedBits
             | Self::ReservedOpcode(_)
             | Self::FragmentedControl
@@ -78,8 +86,9 @@ impl Error {
             | Self::InvalidCloseCode(_) => Some(CloseCode::PROTOCOL_ERROR),
             Self::InvalidUtf8 | Self::InvalidCloseReason => Some(CloseCode::INVALID_PAYLOAD),
             Self::FrameTooLarge | Self::MessageTooLarge => Some(CloseCode::MESSAGE_TOO_BIG),
-            Self::TooManyFragments => Some(CloseCode::POLICY_VIOLATION),
-            Self::Entropy => Some(CloseCode::INTERNAL_ERROR),
+            Self::TooManyFragments | Self::MessageTimeout => Some(CloseCode::POLICY_VIOLATION),
+            Self::IdleTimeout => Some(CloseCode::GOING_AWAY),
+            Self::PongTimeout | Self::Entropy => Some(CloseCode::INTERNAL_ERROR),
         }
     }
 }
@@ -106,6 +115,10 @@ impl Error {
             Self::CloseTooShort => "close frame with a body of one byte",
             Self::InvalidCloseCode(_) => "invalid close code",
             Self::InvalidCloseReason => "close reason is not valid UTF-8",
+            Self::IdleTimeout => "nothing received for too long",
+            Self::PongTimeout => "no pong in time",
+            Self::MessageTimeout => "message not complete in time",
+            Self::CloseTimeout => "not closed in time",
             Self::Entropy => "no entropy for a mask",
         }
     }

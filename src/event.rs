@@ -5,7 +5,9 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use crate::close::{self, Close, CloseCode};
+use crate::connection::sender::Fin;
 use crate::error::Error;
+use crate::frame::Role;
 use crate::handshake::{Request, Response};
 
 /// What the peer did, as [`Connection::receive`](crate::Connection::receive) reports it.
@@ -27,6 +29,25 @@ pub enum Event<'b> {
     Text(Cow<'b, str>),
     /// A binary message (§5.6).
     Binary(Cow<'b, [u8]>),
+    /// A part of a text message, with [`Delivery::Parts`](crate::Delivery::Parts): valid UTF-8 by
+    /// itself, for a code point that a read cuts is in the next part (§5.6, §8.1).
+    TextPart {
+        /// What has arrived; empty only if it is the last part.
+        text: Cow<'b, str>,
+        /// Whether the message begins here.
+        first: bool,
+        /// Whether it ends here.
+        fin: Fin,
+    },
+    /// A part of a binary message, with [`Delivery::Parts`](crate::Delivery::Parts) (§5.6).
+    BinaryPart {
+        /// What has arrived; empty only if it is the last part.
+        data: Cow<'b, [u8]>,
+        /// Whether the message begins here.
+        first: bool,
+        /// Whether it ends here.
+        fin: Fin,
+    },
     /// A ping, at most 125 bytes, answered unless [`PongMode`](crate::PongMode) says otherwise
     /// (§5.5.2).
     Ping(Cow<'b, [u8]>),
@@ -52,6 +73,16 @@ impl Event<'_> {
             Self::Rejected(response) => Event::Rejected(response),
             Self::Text(text) => Event::Text(own(text)),
             Self::Binary(data) => Event::Binary(own(data)),
+            Self::TextPart { text, first, fin } => Event::TextPart {
+                text: own(text),
+                first,
+                fin,
+            },
+            Self::BinaryPart { data, first, fin } => Event::BinaryPart {
+                data: own(data),
+                first,
+                fin,
+            },
             Self::Ping(data) => Event::Ping(own(data)),
             Self::Pong(data) => Event::Pong(own(data)),
             Self::Close(close) => Event::Close(close),
@@ -76,6 +107,10 @@ pub struct Ending {
     pub clean: bool,
     /// Whether the transport ended inside a frame, a message or the handshake.
     pub truncated: bool,
+    /// Whether the transport was reset rather than ended.
+    pub reset: bool,
+    /// The end whose Close was the first that this endpoint saw, if there was one.
+    pub closed_first: Option<Role>,
     /// The code of the Close that this endpoint queued, if it queued one with a code.
     pub sent_code: Option<CloseCode>,
     /// Why this endpoint failed the connection, if it did.

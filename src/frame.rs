@@ -38,6 +38,17 @@ pub enum Role {
     Server,
 }
 
+impl Role {
+    /// The other end.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// What a frame is for (RFC 6455 §5.2); the reserved values cannot be represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(

@@ -19,9 +19,9 @@ mod message;
 pub mod utf8;
 
 pub use close::{Close, CloseCode};
-pub use config::{Config, Entropy, PongMode};
+pub use config::{Config, Delivery, Entropy, PongMode};
 pub use connection::sender::Fin;
-pub use connection::{Connection, State};
+pub use connection::{Connection, State, Transport};
 pub use error::{EntropyError, Error, SendError};
 pub use event::{Ending, Event};
 pub use frame::Role;

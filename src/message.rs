@@ -10,6 +10,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::connection::sender::Fin;
 use crate::error::Error;
 use crate::event::Event;
 use crate::frame::{Header, Opcode};
@@ -28,6 +29,10 @@ pub(crate) struct Assembler {
     fragments: u32,
     /// The payload that they announced, together.
     size: usize,
+    /// Counts messages, to tell one from the next.
+    number: u32,
+    /// Whether a part of the message in progress has been handed over.
+    begun: bool,
     message: Message,
 }
 
@@ -46,6 +51,8 @@ impl Assembler {
             limits,
             fragments: 0,
             size: 0,
+            number: 0,
+            begun: false,
             message: Message::None,
         }
     }
@@ -57,7 +64,10 @@ impl Assembler {
         match (header.opcode, &self.message) {
             (Opcode::Continuation, Message::None) => return Err(Error::UnexpectedContinuation),
             (Opcode::Continuation, _) => {}
-            (_, Message::None) => (self.fragments, self.size) = (0, 0),
+            (_, Message::None) => {
+                (self.fragments, self.size, self.begun) = (0, 0, false);
+                self.number = self.number.wrapping_add(1);
+            }
             _ => return Err(Error::ExpectedContinuation),
         }
         // R159 (§10.4): empty fragments count, or a message of them would never end.
@@ -109,6 +119,66 @@ impl Assembler {
             // R232: not inside a code point, even if the last fragment is empty.
             Message::Text(_, validator) if !validator.is_complete() => Err(Error::InvalidUtf8),
             Message::Text(text, _) => Ok(Some(Event::Text(Cow::Owned(text)))),
+        }
+    }
+
+    /// Hands over a piece of the frame in progress as it is; `fin` if it ends the message.
+    pub(crate) fn part<'b>(
+        &mut self,
+        piece: &'b [u8],
+        fin: Fin,
+    ) -> Result<Option<Event<'b>>, Error> {
+        let first = !self.begun;
+        let event = match &mut self.message {
+            Message::None => return Ok(None),
+            Message::Binary(_) => Event::BinaryPart {
+                data: Cow::Borrowed(piece),
+                first,
+                fin,
+            },
+            Message::Text(_, validator) => {
+                let (cut, text) = validator.feed(piece).map_err(|_| Error::InvalidUtf8)?;
+                // R232: not inside a code point.
+                if fin == Fin::Last && !validator.is_complete() {
+                    return Err(Error::InvalidUtf8);
+                }
+                let text = match cut {
+                    None => Cow::Borrowed(text),
+                    Some(cut) => {
+                        Cow::Owned(String::from_iter([cut.encode_utf8(&mut [0; 4]), text]))
+                    }
+                };
+                if text.is_empty() && fin == Fin::More {
+                    return Ok(None);
+                }
+                Event::TextPart { text, first, fin }
+            }
+        };
+        if piece.is_empty() && fin == Fin::More {
+            return Ok(None);
+        }
+        self.begun = true;
+        if fin == Fin::Last {
+            self.abort();
+        }
+        Ok(Some(event))
+    }
+
+    /// How many bytes of a part are to be handed over by themselves, because they complete a code
+    /// point that the last one was cut in; 0 if none.
+    pub(crate) const fn missing(&self) -> usize {
+        match &self.message {
+            Message::Text(_, validator) => validator.missing(),
+            _ => 0,
+        }
+    }
+
+    /// The number of the message in progress.
+    pub(crate) const fn in_progress(&self) -> Option<u32> {
+        if self.is_idle() {
+            None
+        } else {
+            Some(self.number)
         }
     }
 

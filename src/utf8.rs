@@ -103,6 +103,22 @@ impl Validator {
         self.len == 0
     }
 
+    /// How many bytes the code point that the text so far is cut in still lacks; 0 if it is not.
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        let [lead, ..] = self.cut;
+        let width = match lead {
+            0xf0.. => 4,
+            0xe0.. => 3,
+            _ => 2,
+        };
+        if self.len == 0 {
+            0
+        } else {
+            width - self.len as usize
+        }
+    }
+
     /// Moves bytes from the front of `piece` to the cut code point until it is complete.
     fn complete(&mut self, piece: &mut &[u8]) -> Result<Option<char>, InvalidUtf8> {
         let mut bytes = [0; 4];
@@ -215,7 +231,7 @@ mod tests {
     /// four, agrees with the standard library, whole and byte by byte, at the very byte that decides.
     #[test]
     fn r233_every_short_string_is_judged_at_the_deciding_byte() {
-        let mut check = |bytes: &[u8]| {
+        let check = |bytes: &[u8]| {
             let deciding = (1..=bytes.len()).find(|&end| !viable(&bytes[..end]));
             let expected = core::str::from_utf8(bytes).is_ok();
             let whole = feed([bytes]);

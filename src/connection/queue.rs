@@ -19,6 +19,8 @@ pub(crate) struct Queue {
     boundary: usize,
     urgent: Urgent,
     close: Mark,
+    /// All bytes that have ever been written.
+    written: u64,
 }
 
 /// Frames that go ahead of what waits in `bytes`.
@@ -61,8 +63,10 @@ impl Queue {
     /// The first `n` bytes of [`output`](Self::output) have been written.
     #[inline]
     pub(crate) fn sent(&mut self, n: usize) {
+        let n = n.min(self.output().len());
+        self.written += u64::try_from(n).unwrap_or_default();
         if self.urgent.bytes.is_empty() || self.sent < self.urgent.at {
-            self.sent += n.min(self.output().len());
+            self.sent += n;
         } else {
             self.urgent.advance(n);
         }
@@ -77,6 +81,11 @@ impl Queue {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.sent + self.urgent.bytes.len() - self.urgent.sent
+    }
+
+    /// All bytes that have been written, from the beginning on.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
     }
 
     /// Text of the handshake, to be appended to; no frames may be in the queue yet.
@@ -193,7 +202,7 @@ impl Queue {
 
 impl Urgent {
     fn advance(&mut self, n: usize) {
-        self.sent += n.min(self.bytes.len() - self.sent);
+        self.sent += n;
         if self.sent == self.bytes.len() {
             *self = Self {
                 at: self.at,

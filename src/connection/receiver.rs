@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::close::{self, Close, CloseCode};
-use crate::config::{Config, PongMode};
+use crate::config::{Config, Delivery, PongMode};
+use crate::connection::sender::Fin;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
 use crate::frame::{Decoder, Header, Opcode, Role, Rules};
@@ -33,6 +34,7 @@ pub(crate) struct Receiver {
     /// The longest message that may be lent without a closer look.
     max_lent: usize,
     pong_mode: PongMode,
+    delivery: Delivery,
     decoder: Decoder,
     /// The frame in progress, if `phase` says so.
     frame: Frame,
@@ -48,9 +50,10 @@ pub(crate) struct Receiver {
 enum Phase {
     /// Frames are not expected yet.
     Connecting,
-    /// Between two messages, with nothing stored: the state of every idle connection.
+    /// Between two messages that may be lent whole, with nothing stored: the state of every idle
+    /// connection, unless messages are handed over in parts.
     Idle,
-    /// In a header, or between the frames of a message.
+    /// In or before any other header.
     Header,
     Payload,
     /// Nothing is processed any more.
@@ -86,6 +89,7 @@ impl Receiver {
                 _ => config.max_frame_size.min(config.max_message_size),
             },
             pong_mode: config.pong_mode,
+            delivery: config.delivery,
             decoder: Decoder::new(Rules {
                 role,
                 rsv1: false,
@@ -108,8 +112,8 @@ impl Receiver {
     }
 
     /// The handshake is complete: frames follow.
-    pub(crate) const fn open(&mut self) {
-        self.phase = Phase::Idle;
+    pub(crate) fn open(&mut self) {
+        self.phase = self.between_frames();
     }
 
     /// Nothing more is to be received: memory is given back, later input ignored.
@@ -121,10 +125,7 @@ impl Receiver {
 
     /// A frame that is a message by itself and lies in `input` whole: taken from it and unmasked.
     #[inline]
-    pub(crate) fn take_message<'b>(
-        &self,
-        input: &mut &'b mut [u8],
-    ) -> Option<(Opcode, &'b [u8])> {
+    pub(crate) fn take_message<'b>(&self, input: &mut &'b mut [u8]) -> Option<(Opcode, &'b [u8])> {
         if self.phase != Phase::Idle {
             return None;
         }
@@ -200,6 +201,16 @@ impl Receiver {
         }
     }
 
+    /// Whether the input so far ends inside a frame.
+    pub(crate) const fn is_mid_frame(&self) -> bool {
+        matches!(self.phase, Phase::Payload) || self.decoder.is_mid_header()
+    }
+
+    /// A number for the message in progress, if there is one.
+    pub(crate) const fn message_in_progress(&self) -> Option<u32> {
+        self.assembler.in_progress()
+    }
+
     pub(crate) const fn peer_close(&self) -> Option<&Close> {
         match &self.ended {
             Ended::Closed(close) => Some(close),
@@ -269,7 +280,9 @@ impl Receiver {
                 unmask(header.mask, payload);
                 return self.control(header.opcode, Cow::Borrowed(payload), reply);
             }
-        } else if let (Some(len), true, true) = (whole, header.fin, self.assembler.is_idle()) {
+        } else if let (Some(len), true, true, Delivery::Messages) =
+            (whole, header.fin, self.assembler.is_idle(), self.delivery)
+        {
             self.assembler.lend_frame(header)?;
             self.phase = Phase::Idle;
             let payload = take(input, len);
@@ -294,9 +307,15 @@ impl Receiver {
         input: &mut &'b mut [u8],
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
-        let frame = &mut self.frame;
-        let len = usize::try_from(frame.rest).map_or(input.len(), |rest| rest.min(input.len()));
+        let mut len = usize::try_from(self.frame.rest)
+            .unwrap_or(usize::MAX)
+            .min(input.len());
+        let is_part = self.delivery == Delivery::Parts && !self.frame.opcode.is_control();
+        if is_part && self.assembler.missing() > 0 {
+            len = len.min(self.assembler.missing());
+        }
         let piece = take(input, len);
+        let frame = &mut self.frame;
         unmask(frame.mask, piece);
         frame.mask = frame.mask.map(|key| mask::rotate(key, len));
         frame.rest -= u64::try_from(len).unwrap_or(frame.rest);
@@ -313,13 +332,27 @@ impl Receiver {
             let payload = mem::take(&mut self.control);
             return self.control(opcode, Cow::Owned(payload), reply);
         }
-        self.assembler
-            .push(piece, if fin { rest } else { u64::MAX })?;
-        if rest > 0 {
-            return Ok(None);
+        let event = if is_part {
+            self.assembler.part(
+                piece,
+                if fin && rest == 0 {
+                    Fin::Last
+                } else {
+                    Fin::More
+                },
+            )?
+        } else {
+            self.assembler
+                .push(piece, if fin { rest } else { u64::MAX })?;
+            if fin && rest == 0 {
+                self.assembler.finish()?
+            } else {
+                None
+            }
+        };
+        if rest == 0 {
+            self.phase = self.between_frames();
         }
-        let event = if fin { self.assembler.finish()? } else { None };
-        self.phase = self.between_frames();
         Ok(event)
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Sender {
     keys: Option<Box<Keys>>,
     /// The code of the Close that was queued.
     sent_code: Option<CloseCode>,
+    /// The end whose Close came first.
+    closed_first: Option<Role>,
 }
 
 /// What may still be queued.
@@ -62,6 +64,7 @@ impl Sender {
                 Role::Server => None,
             },
             sent_code: None,
+            closed_first: None,
         }
     }
 
@@ -142,6 +145,8 @@ impl Sender {
             (Reply::Pong(_), _) => Ok(()),
             // R190 (§5.5.1): answered with the same code; R225: the reason is not ours to repeat.
             (Reply::Close(code), gate) => {
+                let peer = self.role.peer();
+                self.closed_first.get_or_insert(peer);
                 let answer = match gate {
                     Gate::Open => self.push_close(code, ""),
                     _ => Ok(()),
@@ -168,6 +173,10 @@ impl Sender {
 
     pub(crate) const fn sent_code(&self) -> Option<CloseCode> {
         self.sent_code
+    }
+
+    pub(crate) const fn closed_first(&self) -> Option<Role> {
+        self.closed_first
     }
 
     pub(crate) const fn is_open(&self) -> bool {
@@ -218,6 +227,7 @@ impl Sender {
             body.get(..len).unwrap_or_default(),
         )?;
         self.sent_code = code;
+        self.closed_first.get_or_insert(self.role);
         self.gate = Gate::Closing;
         Ok(())
     }

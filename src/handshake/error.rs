@@ -66,9 +66,13 @@ pub enum HandshakeError {
     TooManyOffers,
     /// `Origin` is repeated or not ASCII (§4.2.1).
     InvalidOrigin,
-    /// The client sent more than [`Config::max_early_data`](crate::Config::max_early_data) before its
-    /// request was answered (§4.1).
+    /// More bytes behind the request, before it was answered, than
+    /// [`Config::max_early_data`](crate::Config::max_early_data) (§4.1).
     TooMuchEarlyData,
+
+    // What either side waits for in vain.
+    /// The head was not complete in [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    Timeout,
 
     // What a client refuses.
     /// More interim responses than
@@ -114,6 +118,7 @@ impl HandshakeError {
             | Self::InvalidOrigin
             | Self::TooMuchEarlyData => Some(400),
             Self::MethodNotAllowed => Some(405),
+            Self::Timeout => Some(408),
             Self::TargetTooLong => Some(414),
             Self::UnsupportedExpectation => Some(417),
             Self::MissingUpgrade | Self::UnsupportedVersion => Some(426),
@@ -188,7 +193,8 @@ impl HandshakeError {
             Self::RepeatedSubprotocol => "subprotocol offered twice",
             Self::TooManyOffers => "too many subprotocols or extensions",
             Self::InvalidOrigin => "repeated or invalid origin",
-            Self::TooMuchEarlyData => "too much data before the answer",
+            Self::TooMuchEarlyData => "too many bytes before the answer",
+            Self::Timeout => "not complete in time",
             Self::TooManyInterimResponses => "too many interim responses",
             Self::UnexpectedStatus(_) => "status is not 101",
             Self::InvalidAccept => "missing or wrong sec-websocket-accept",

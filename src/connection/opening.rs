@@ -1,0 +1,99 @@
+//! The way to the open connection: whose turn it is in the handshake, and what arrives early.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use super::Connection;
+use crate::error::Error;
+use crate::event::Event;
+use crate::handshake::{Answer, ClientHandshake, HandshakeError, ServerHandshake};
+
+/// The way to the open connection.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// Server: the request is arriving or, if `asked`, with the caller; then what arrives until it is
+    /// answered is kept in `early`.
+    Request {
+        handshake: ServerHandshake,
+        asked: bool,
+        early: Vec<u8>,
+        max_early_data: usize,
+    },
+    /// Client: the response is arriving.
+    Response(ClientHandshake),
+    /// Server, open: what arrived before the answer is still to be read, from `at` on.
+    Early { bytes: Vec<u8>, at: usize },
+    /// The handshake came to nothing.
+    Over(Option<HandshakeError>),
+}
+
+impl Connection {
+    /// The handshake, and what came before its answer. `None` once frames may follow, or all input
+    /// is used.
+    pub(super) fn receive_opening<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+        match self.opening.as_deref_mut()? {
+            Opening::Request {
+                handshake,
+                asked: asked @ false,
+                ..
+            } => match handshake.receive(input)? {
+                Ok(request) => {
+                    *asked = true;
+                    Some(Event::Request(request))
+                }
+                Err(error) => Some(self.refuse(error)),
+            },
+            Opening::Request {
+                early,
+                max_early_data,
+                ..
+            } => {
+                // R084: kept for after the answer, within bounds.
+                let bytes = mem::take(input);
+                if bytes.len() > max_early_data.saturating_sub(early.len()) {
+                    return Some(self.refuse(HandshakeError::TooMuchEarlyData));
+                }
+                early.extend_from_slice(bytes);
+                None
+            }
+            Opening::Response(handshake) => match handshake.receive(input)? {
+                Ok(Answer::Open(response)) => {
+                    self.open();
+                    Some(Event::Open(response))
+                }
+                Ok(Answer::Rejected(response)) => {
+                    self.sender.queue.clear();
+                    self.on_handshake_over(None);
+                    Some(Event::Rejected(response))
+                }
+                Err(error) => {
+                    self.sender.queue.clear();
+                    self.on_handshake_over(Some(error));
+                    Some(Event::Fail(Error::Handshake(error)))
+                }
+            },
+            Opening::Early { bytes, at } => {
+                let mut early = mem::take(bytes);
+                let mut unread = early.get_mut(*at..).unwrap_or_default();
+                let before = unread.len();
+                let event = self.receive_frames(&mut unread).map(Event::into_owned);
+                let used = before - unread.len();
+                match self.opening.as_deref_mut() {
+                    Some(Opening::Early { bytes, at }) if event.is_some() => {
+                        (*bytes, *at) = (early, *at + used);
+                    }
+                    _ => self.opening = None,
+                }
+                event
+            }
+            Opening::Over(_) => None,
+        }
+    }
+
+    /// Answers a request that is none with the status that says why.
+    pub(super) fn refuse<'b>(&mut self, error: HandshakeError) -> Event<'b> {
+        self.sender.queue.text(|out| error.write_response(out));
+        self.on_handshake_over(Some(error));
+        Event::Fail(Error::Handshake(error))
+    }
+}
