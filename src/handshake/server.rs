@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::take;
 
 use super::error::{HandshakeError, UPGRADE_REQUIRED};
 use super::head::{HeadReader, header_slots, parse_request};
@@ -52,8 +53,19 @@ impl ServerHandshake {
         &mut self,
         input: &mut &mut [u8],
     ) -> Option<Result<Box<Request>, HandshakeError>> {
+        let slots = &mut header_slots();
+        if let Some((size, parsed)) = self.reader.parse_at_once(input, slots) {
+            let request = self.check(input.get(..size).unwrap_or_default(), &parsed);
+            *input = take(input).get_mut(size..).unwrap_or_default();
+            return Some(request);
+        }
         let request = match self.reader.read(input)? {
-            Ok(head) => self.check(&head),
+            Ok(head) => {
+                // One empty line may come before the request (RFC 9112 §2.2).
+                let head = head.strip_prefix(b"\r\n").unwrap_or(&head);
+                let slots = &mut header_slots();
+                parse_request(head, slots).and_then(|parsed| self.check(head, &parsed))
+            }
             // R082: a target that is too long has a status of its own (RFC 9110 §15.5.15).
             Err(HandshakeError::HeadTooLarge) if self.reader.is_in_first_line() => {
                 Err(HandshakeError::TargetTooLong)
@@ -63,11 +75,11 @@ impl ServerHandshake {
         Some(request)
     }
 
-    fn check(&mut self, head: &[u8]) -> Result<Box<Request>, HandshakeError> {
-        // One empty line may come before the request (RFC 9112 §2.2).
-        let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-        let slots = &mut header_slots();
-        let parsed = parse_request(head, slots)?;
+    fn check(
+        &mut self,
+        head: &[u8],
+        parsed: &httparse::Request<'_, '_>,
+    ) -> Result<Box<Request>, HandshakeError> {
         let (Some(method), Some(target), Some(minor)) =
             (parsed.method, parsed.path, parsed.version)
         else {
