@@ -2,6 +2,8 @@
 
 mod handshake_support;
 
+use core::time::Duration;
+
 use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, serve};
 use sockless::handshake::{HandshakeError, same_origin};
 use sockless::{Config, Connection, Error, Event, Request, Response, SendError, State};
@@ -755,6 +757,21 @@ fn bytes_with_early(size: usize) -> Vec<u8> {
         b"\x81\x82\0\0\0\0hi!".get(..size).unwrap().to_vec(),
     ]
     .concat()
+}
+
+#[test]
+fn r085_deadline() {
+    let second = Duration::from_secs(1);
+    let mut ws = Connection::server(Config::default().handshake_timeout(second));
+    assert_eq!(ws.tick(Duration::ZERO), Some(second));
+    let mut start = b"GET / HTTP/1.1\r\n".to_vec();
+    assert_eq!(ws.receive(&mut &mut start[..]), None);
+    // What trickles in does not move the deadline.
+    assert_eq!(ws.tick(second / 2), Some(second));
+    let _ = ws.tick(second);
+    let error = Error::Handshake(HandshakeError::Timeout);
+    assert_eq!(ws.receive(&mut &mut [][..]), Some(Event::Fail(error)));
+    assert!(ws.output().starts_with(b"HTTP/1.1 408 Request Timeout\r\n"));
 }
 
 #[test]
