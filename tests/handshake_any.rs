@@ -169,9 +169,12 @@ proptest! {
     }
 }
 
+/// The name of an extension, which has no value, and its parameters.
+type NaiveOffer = Vec<(String, Option<String>)>;
+
 /// Splits first and looks later: since no right value has a comma or a semicolon in quotes, that
 /// finds the same.
-fn naive_list(value: &[u8]) -> Option<Vec<Vec<(String, Option<String>)>>> {
+fn naive_list(value: &[u8]) -> Option<Vec<NaiveOffer>> {
     let value: String = value.iter().map(|byte| char::from(*byte)).collect();
     let trim = |text: &str| text.trim_matches([' ', '\t']).to_owned();
     let is_token = |text: &str| {

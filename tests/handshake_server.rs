@@ -294,6 +294,7 @@ fn r065_plain_http() {
     refuses_bytes(&Config::default(), &bytes, HandshakeError::MissingUpgrade);
 }
 
+/// T33: lists, several lines, mixed case, and no substrings.
 #[test]
 fn r066_connection() {
     for connection in [
@@ -328,6 +329,7 @@ fn r066_connection() {
     );
 }
 
+/// T35.
 #[test]
 fn r067_key() {
     for key in [
@@ -385,6 +387,7 @@ fn r069_key_with_pad_bits() {
     );
 }
 
+/// T37.
 #[test]
 fn r070_other_versions() {
     for version in ["0", "7", "8", "14", "25", "255"] {
@@ -451,6 +454,7 @@ fn r073_repeated_subprotocol() {
     accepts(&Head::request().add(name, "chat, Chat"));
 }
 
+/// T39: an offer that is not wanted does not fail the handshake.
 #[test]
 fn r074_extensions() {
     let name = "Sec-WebSocket-Extensions";
@@ -552,6 +556,7 @@ fn r077_r078_answers_of_the_caller() {
     }
 }
 
+/// T42.
 #[test]
 fn r079_bodies() {
     for length in ["1", "5", "00001", "99999999999999999999999999"] {
@@ -714,6 +719,7 @@ fn r082_header_lines_are_counted() {
     refuses_bytes(&config, &with(129), HandshakeError::TooManyHeaders);
 }
 
+/// T32: a long head is not parsed again and again.
 #[test]
 fn r083_byte_by_byte_is_linear() {
     let limit = 4 << 20;
