@@ -4,9 +4,11 @@ mod handshake_support;
 
 use core::time::Duration;
 
-use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, serve};
+use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, ask, serve};
 use sockless::handshake::{HandshakeError, same_origin};
-use sockless::{Config, Connection, Error, Event, Request, Response, SendError, State};
+use sockless::{
+    ClientRequest, Config, Connection, Error, Event, Request, Response, SendError, State,
+};
 
 fn request(outcome: &Outcome) -> &Request {
     match outcome.events.first() {
@@ -887,6 +889,48 @@ fn r093_headers_of_the_acceptance() {
         ws.accept(Response::default().with_body("x"))
     });
     assert_eq!(body, Err(SendError::UnexpectedBody));
+}
+
+#[test]
+fn r093_a_response_that_is_passed_on() {
+    let upstream = Head::response()
+        .add("Sec-WebSocket-Protocol", "chat")
+        .add("Set-Cookie", "a=b");
+    let request = ClientRequest::new("ws://h")
+        .unwrap()
+        .subprotocol("chat")
+        .unwrap();
+    let mut outcome = ask(&Config::default(), &request, &upstream.bytes());
+    let Some(Event::Open(received)) = outcome.events.pop() else {
+        panic!("not open")
+    };
+
+    let mut ws = Connection::server(Config::default());
+    let head = Head::request().set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let mut bytes = head.add("Sec-WebSocket-Protocol", "chat").bytes();
+    assert!(ws.receive(&mut &mut bytes[..]).is_some());
+    ws.accept(*received).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(ws.output()),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
+         Set-Cookie: a=b\r\n\r\n"
+    );
+
+    let upstream = "HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\
+                    WWW-Authenticate: Basic\r\n\r\n3\r\nno!\r\n0\r\n\r\n";
+    let mut outcome = ask(&Config::default(), &request, upstream.as_bytes());
+    let Some(Event::Rejected(received)) = outcome.events.pop() else {
+        panic!("not rejected")
+    };
+    let mut ws = Connection::server(Config::default());
+    assert!(ws.receive(&mut &mut Head::request().bytes()[..]).is_some());
+    ws.respond(*received).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(ws.output()),
+        "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nWWW-Authenticate: Basic\r\n\
+         Content-Length: 3\r\n\r\nno!"
+    );
 }
 
 #[test]

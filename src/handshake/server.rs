@@ -140,7 +140,7 @@ impl ServerHandshake {
             return Err(SendError::UnexpectedBody);
         }
         // R091: one of those that the client offers, or no header at all (§4.2.2 (4)).
-        let chosen = match response.chosen_subprotocol() {
+        let chosen = match response.subprotocol() {
             Some(name) => {
                 if !tokens(offered.as_bytes()).any(|offered| offered == Some(name)) {
                     return Err(SendError::SubprotocolNotOffered);
@@ -149,6 +149,8 @@ impl ServerHandshake {
             }
             None => [b"".as_slice(); 3],
         };
+        // Enough for all but long cookies.
+        out.reserve(256);
         let [name, value, end] = chosen;
         push_all(
             out,
@@ -160,10 +162,10 @@ impl ServerHandshake {
                 name,
                 value,
                 end,
-                response.fields(),
-                b"\r\n",
             ],
         );
+        response.write_fields(out);
+        out.extend_from_slice(b"\r\n");
         Ok(())
     }
 
@@ -187,17 +189,12 @@ impl ServerHandshake {
         push_status_line(out, status);
         // R070: what a 426 must say (§4.4, RFC 9110 §15.5.22).
         let close = b"Connection: close\r\n";
-        push_all(
-            out,
-            &[
-                if status == 426 {
-                    UPGRADE_REQUIRED
-                } else {
-                    close
-                },
-                response.fields(),
-            ],
-        );
+        out.extend_from_slice(if status == 426 {
+            UPGRADE_REQUIRED
+        } else {
+            close
+        });
+        response.write_fields(out);
         // R095: the length is stated, but not where there can be no body (RFC 9110 §8.6).
         if !matches!(status, 204 | 304) {
             let size = &mut [0; 20];
