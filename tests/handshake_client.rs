@@ -297,6 +297,7 @@ fn r017_origin() {
     assert_eq!(refused.err(), Some(InvalidHeader::Origin));
 }
 
+/// T41.
 #[test]
 fn r018_headers_of_the_caller() {
     let request = uri("ws://h")
@@ -360,6 +361,7 @@ fn r019_nothing_before_the_response() {
     assert_eq!((ws.output(), ws.state()), (&request[..], State::Connecting));
 }
 
+/// T44.
 #[test]
 fn r030_other_statuses() {
     let cases = [
@@ -605,6 +607,7 @@ fn r033_upgrade() {
     );
 }
 
+/// T34: a list is as good.
 #[test]
 fn r034_connection() {
     for value in [
@@ -640,6 +643,7 @@ fn r034_connection() {
     );
 }
 
+/// T36.
 #[test]
 fn r035_accept() {
     opens(&Head::response().set("Sec-WebSocket-Accept", format!(" \t{ACCEPT}\t ")));
@@ -712,6 +716,7 @@ fn answered(config: &Config, values: &[&str]) -> Outcome {
     ask(config, &request, &head.bytes())
 }
 
+/// T38.
 #[test]
 fn r040_subprotocol() {
     for name in ["chat", "mqtt", " mqtt\t"] {
@@ -831,6 +836,7 @@ fn r046_body_headers_on_a_101() {
     }
 }
 
+/// T40.
 #[test]
 fn r047_frames_behind_the_response() {
     let bytes = [&Head::response().bytes()[..], b"\x81\x02hi\x82\x00\x88\x00"].concat();
