@@ -53,7 +53,7 @@ fn main() {
 fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
     let mut request = ClientRequest::new(&arguments.url)?;
     for name in &arguments.subprotocol {
-        request = request.subprotocol(name)?;
+        request = request.with_subprotocol(name)?;
     }
     if request.is_secure() {
         return Err("wss:// needs TLS, which this example does not have".into());

@@ -134,7 +134,7 @@ proptest! {
         limit in select(&[0, 5, 100, 16 << 10][..]),
     ) {
         let config = Config::default().max_response_body(limit).max_headers(5);
-        let request = ClientRequest::new("ws://h").unwrap().subprotocol("a").unwrap();
+        let request = ClientRequest::new("ws://h").unwrap().with_subprotocol("a").unwrap();
         let outcome = ask(&config, &request, &bytes);
         match outcome.events.first() {
             Some(Event::Open(_)) => {

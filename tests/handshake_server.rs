@@ -898,7 +898,7 @@ fn r093_a_response_that_is_passed_on() {
         .add("Set-Cookie", "a=b");
     let request = ClientRequest::new("ws://h")
         .unwrap()
-        .subprotocol("chat")
+        .with_subprotocol("chat")
         .unwrap();
     let mut outcome = ask(&Config::default(), &request, &upstream.bytes());
     let Some(Event::Open(received)) = outcome.events.pop() else {
