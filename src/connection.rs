@@ -32,8 +32,9 @@ use crate::close::{ABNORMAL, CloseCode, NO_STATUS};
 use crate::config::Config;
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
-use crate::frame::{Opcode, Role};
+use crate::frame::Role;
 use crate::handshake::{ClientHandshake, ClientRequest, Response, ServerHandshake};
+use crate::prepared::Prepared;
 use clock::{Clock, Seen, Stage, Verdict};
 use opening::{Opening, Over};
 use receiver::Receiver;
@@ -316,7 +317,7 @@ impl Connection {
     /// client finds no mask.
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.sender.send_message(Opcode::Text, text.as_bytes())
+        self.sender.send_text(text)
     }
 
     /// Queues a binary message (§5.6), in fragments if [`Config::fragment_size`] says so.
@@ -326,7 +327,20 @@ impl Connection {
     /// As [`send_text`](Self::send_text).
     #[inline]
     pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
-        self.sender.send_message(Opcode::Binary, data)
+        self.sender.send_binary(data)
+    }
+
+    /// Queues a message that is shared with other connections, or too large to copy (§5.6).
+    ///
+    /// A server queues a header and a reference to the payload. A client has to mask each frame with
+    /// a key of its own, so it masks a copy; so does a connection whose
+    /// [`Config::fragment_size`] is below the payload's length.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        self.sender.send_prepared(message)
     }
 
     /// Queues a part of a text message whose length need not be known (§5.4).
@@ -350,7 +364,7 @@ impl Connection {
     /// As [`send_text`](Self::send_text), with [`SendError::MessageInProgress`] for a part of a text
     /// message inside a binary one.
     pub fn send_text_part(&mut self, text: &str, fin: Fin) -> Result<(), SendError> {
-        self.sender.send_part(Opcode::Text, text.as_bytes(), fin)
+        self.sender.send_text_part(text, fin)
     }
 
     /// Queues a part of a binary message whose length need not be known (§5.4).
@@ -359,7 +373,7 @@ impl Connection {
     ///
     /// As [`send_text_part`](Self::send_text_part), with the types the other way round.
     pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
-        self.sender.send_part(Opcode::Binary, data, fin)
+        self.sender.send_binary_part(data, fin)
     }
 
     /// Queues a ping with at most 125 bytes of payload (§5.5.2).
@@ -396,7 +410,7 @@ impl Connection {
     /// [`SendError::ClientCloseCode`] for code 1010 from a server, [`SendError::Entropy`] if a client
     /// finds no mask.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.sender.close(Some(code), reason)
+        self.sender.close(code, reason)
     }
 
     /// As [`close`](Self::close), with a Close that has no code: the peer sees 1005 (§7.1.5).
@@ -405,7 +419,7 @@ impl Connection {
     ///
     /// As [`close`](Self::close).
     pub fn close_without_code(&mut self) -> Result<(), SendError> {
-        self.sender.close(None, "")
+        self.sender.close_without_code()
     }
 
     /// The next bytes to write to the transport; empty only when there are none at all.
@@ -417,8 +431,16 @@ impl Connection {
         self.sender.queue.output()
     }
 
-    /// The first `n` bytes of [`output`](Self::output) have been written. A larger `n` counts as all
-    /// of it.
+    /// All bytes to write to the transport, in order, as slices of which none is empty; for
+    /// transports that can write several at once, with
+    /// [`IoSlice`](https://doc.rust-lang.org/std/io/struct.IoSlice.html). The first is
+    /// [`output`](Self::output).
+    pub fn outputs(&self) -> impl Iterator<Item = &[u8]> {
+        self.sender.queue.runs()
+    }
+
+    /// The first `n` bytes of [`output`](Self::output), or of all [`outputs`](Self::outputs) together,
+    /// have been written. A larger `n` counts as all of them.
     #[inline]
     pub fn sent(&mut self, n: usize) {
         self.sender.queue.sent(n);
@@ -496,6 +518,42 @@ impl Connection {
         self.clock.round_trip()
     }
 
+    /// The two halves of an open connection, for two tasks that share no lock.
+    ///
+    /// They have no clock: deadlines are the caller's. [`join`](Self::join) puts them together again,
+    /// to ask how the connection ended, for example.
+    ///
+    /// # Errors
+    ///
+    /// The connection itself if it is not open, or if what came before a request was answered has not
+    /// been received yet.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the connection is handed back, not reported"
+    )]
+    pub fn split(self) -> Result<(Receiver, Sender), Self> {
+        match self.state() {
+            State::Open if self.opening.is_none() => Ok((self.receiver, self.sender)),
+            _ => Err(self),
+        }
+    }
+
+    /// Puts the halves of one connection together again.
+    #[must_use]
+    pub fn join(receiver: Receiver, sender: Sender) -> Self {
+        let config = Config::default();
+        Self {
+            role: sender.role(),
+            receiver,
+            sender,
+            opening: None,
+            clock: Clock::new(&config),
+            heard: false,
+            unreported: None,
+            ending: None,
+        }
+    }
+
     /// Which end this is.
     #[must_use]
     pub const fn role(&self) -> Role {
@@ -555,7 +613,7 @@ impl Connection {
     fn receive_frames<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
         let event = self
             .receiver
-            .receive(input, |reply| self.sender.reply(reply));
+            .receive_with(input, |reply| self.sender.reply(reply));
         if let Some(Event::Pong(payload)) = &event {
             self.clock.on_pong(payload);
         }

@@ -19,14 +19,17 @@ pub mod frame;
 pub mod handshake;
 pub mod mask;
 mod message;
+mod prepared;
 pub mod utf8;
 
 pub use backoff::Backoff;
 pub use close::{Close, CloseCode};
 pub use config::{Config, Delivery, Entropy, PongMode};
-pub use connection::sender::Fin;
+pub use connection::receiver::{Obligation, Receiver};
+pub use connection::sender::{Fin, Sender};
 pub use connection::{Connection, State, Transport};
 pub use error::{EntropyError, Error, SendError};
 pub use event::{Ending, Event};
 pub use frame::Role;
 pub use handshake::{ClientRequest, Request, Response};
+pub use prepared::Prepared;

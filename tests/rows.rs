@@ -46,7 +46,9 @@ fn read(folder: &Path, into: &mut BTreeSet<String>) -> io::Result<()> {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path)?;
             let tests = match path.components().any(|part| part.as_os_str() == "src") {
-                true => text.split_once("#[cfg(test)]").map_or("", |(_, tests)| tests),
+                true => text
+                    .split_once("#[cfg(test)]")
+                    .map_or("", |(_, tests)| tests),
                 false => &text,
             };
             named(tests, into);
@@ -60,7 +62,11 @@ fn every_row_has_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = fs::read_to_string(root.join("docs/conformance.md")).expect("the table");
     let rows = rows(&table);
-    assert!(rows.len() > 180, "the table was understood: {} rows", rows.len());
+    assert!(
+        rows.len() > 180,
+        "the table was understood: {} rows",
+        rows.len()
+    );
     let mut tested = BTreeSet::new();
     read(&root.join("tests"), &mut tested).expect("tests");
     read(&root.join("src"), &mut tested).expect("sources");
