@@ -113,7 +113,7 @@ fn r200_r201_t22_every_violation() {
 }
 
 thread_local! {
-    static ENTROPY_FAILS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static ENTROPY_FAILS: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
 }
 
 fn fickle(buffer: &mut [u8]) -> Result<(), EntropyError> {

@@ -437,8 +437,9 @@ fn r174_t30_partial_drains() {
             for number in 0..150_u32 {
                 match random.below(12) {
                     0 | 1 => {
-                        let bytes: Vec<u8> =
-                            (0..random.below(400)).map(|i| (i % 251) as u8).collect();
+                        let bytes: Vec<u8> = (0..random.below(400))
+                            .map(|i| low_byte(i as u64 % 251))
+                            .collect();
                         wire.talk.ws.send_binary(&bytes).unwrap();
                         data.extend(&bytes);
                     }

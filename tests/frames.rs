@@ -269,7 +269,7 @@ fn r128_lengths_around_the_forms() {
                 let wire = frame(peer(role), first, &payload);
                 let transcript = converse(role, Config::default(), &wire);
                 let expected = match first {
-                    0x81 => text(std::str::from_utf8(&payload).unwrap()),
+                    0x81 => text(core::str::from_utf8(&payload).unwrap()),
                     _ => binary(&payload),
                 };
                 assert_eq!(transcript.events, [expected]);
@@ -490,7 +490,7 @@ fn t02_empty_payload_at_the_end_of_the_input() {
             let wire = frame(from, first, b"");
             assert_eq!(
                 feed(&mut open(role, Config::default()), &wire),
-                std::slice::from_ref(&expected)
+                core::slice::from_ref(&expected)
             );
             // The last byte alone, too.
             let mut ws = open(role, Config::default());

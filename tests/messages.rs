@@ -223,14 +223,14 @@ fn r158_t14_message_limit() {
             let all = vec![b'm'; limit];
             let more = vec![b'm'; limit + 1];
             for (opcode, event) in [
-                (TEXT, text(std::str::from_utf8(&all).unwrap())),
+                (TEXT, text(core::str::from_utf8(&all).unwrap())),
                 (BINARY, binary(&all)),
             ] {
                 // One frame.
                 let bytes = wire(role, &[(FIN | opcode, &all)]);
                 assert_eq!(
                     converse(role, config.clone(), &bytes).events,
-                    [event.clone()]
+                    core::slice::from_ref(&event)
                 );
                 let bytes = wire(role, &[(FIN | opcode, &more)]);
                 fails(role, config.clone(), &bytes, Error::MessageTooLarge);
@@ -245,7 +245,7 @@ fn r158_t14_message_limit() {
                         role,
                         config.clone(),
                         &both,
-                        &[event.clone()],
+                        core::slice::from_ref(&event),
                         &[],
                         Error::MessageTooLarge,
                     );

@@ -330,7 +330,7 @@ proptest! {
                 3 => prop::collection::vec(any::<u8>(), 0..60),
                 // The second byte of a frame with the right mask bit is likelier to go far.
                 2 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(b, rest)| {
-                    [&[FIN | b & 11, rest.len() as u8 | b & 0x80][..], &rest].concat()
+                    [&[FIN | b & 11, low_byte(rest.len() as u64) | b & 0x80][..], &rest].concat()
                 }),
             ],
             0..12,
@@ -390,7 +390,7 @@ proptest! {
             let mut bytes = output[..n.min(output.len())].to_vec();
             ends[from].sent(bytes.len());
             let to = 1 - from;
-            for event in feed(&mut ends[to], &std::mem::take(&mut bytes)) {
+            for event in feed(&mut ends[to], &core::mem::take(&mut bytes)) {
                 match event {
                     Event::Pong(_) => pongs[to].push(event),
                     event => got[to].push(event),
@@ -407,7 +407,7 @@ proptest! {
                     sent[end].push(text(&message));
                 }
                 1 => {
-                    let message = vec![(n % 256) as u8; n % 700];
+                    let message = vec![low_byte(n as u64 % 256); n % 700];
                     ends[end].send_binary(&message).unwrap();
                     sent[end].push(binary(&message));
                 }
@@ -420,7 +420,7 @@ proptest! {
                     sent[end].push(text(&(parts.concat() + ".")));
                 }
                 3 => {
-                    let payload = vec![(n % 256) as u8; n % 126];
+                    let payload = vec![low_byte(n as u64 % 256); n % 126];
                     ends[end].send_ping(&payload).unwrap();
                     sent[end].push(ping(&payload));
                 }

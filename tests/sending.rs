@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::cell::Cell;
+use core::cell::Cell;
 
 use common::*;
 use sockless::frame::Opcode;

@@ -39,7 +39,10 @@ fn is_over(ws: &mut Connection, from: Role, ending: &Ending) {
 #[test]
 fn r380_r381_t23_end_in_every_state() {
     type Step = fn(&mut Talk);
-    let table: &[(&str, Step, (u16, bool, bool), Option<u16>, Option<Error>)] = &[
+    /// The code, whether it is clean, whether it is truncated.
+    type Expected = (u16, bool, bool);
+    type Row = (&'static str, Step, Expected, Option<u16>, Option<Error>);
+    let table: &[Row] = &[
         ("open, idle", |_| {}, (1006, false, false), None, None),
         (
             "open, after messages",

@@ -2,7 +2,7 @@
 //! input, and an independent reading of what the connection writes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use sockless::{Close, CloseCode, Config, Connection, Ending, EntropyError, Error, Event, Role};
 
@@ -44,10 +44,10 @@ pub(crate) fn header(from: Role, first: u8, len: u64) -> Vec<u8> {
     let mask = if from == Role::Client { 0x80 } else { 0 };
     let mut bytes = vec![first];
     match len {
-        0..=125 => bytes.push(mask | len as u8),
+        0..=125 => bytes.push(mask | low_byte(len)),
         126..=65535 => {
             bytes.push(mask | 126);
-            bytes.extend((len as u16).to_be_bytes());
+            bytes.extend(&len.to_be_bytes()[6..]);
         }
         _ => {
             bytes.push(mask | 127);
@@ -67,6 +67,11 @@ pub(crate) fn masked(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
     bytes[at..].copy_from_slice(&key);
     bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
     bytes
+}
+
+/// `n` modulo 256.
+pub(crate) fn low_byte(n: u64) -> u8 {
+    n.to_be_bytes()[7]
 }
 
 /// The body of a Close frame.
@@ -290,7 +295,7 @@ pub(crate) fn assert_is_failing_close(close: &Frame, error: Error) {
     let (code, reason) = close.payload.split_at(2);
     let expected = error.close_code().expect("after the handshake").get();
     assert_eq!(code, expected.to_be_bytes(), "{error:?}");
-    let reason = std::str::from_utf8(reason).expect("UTF-8");
+    let reason = core::str::from_utf8(reason).expect("UTF-8");
     assert!(!reason.is_empty() && reason.len() <= 123);
     // Nothing of it depends on what the peer sent: it is what all errors of the kind start with.
     assert!(error.to_string().starts_with(reason), "{reason:?}");
