@@ -402,6 +402,22 @@ fn r199_clean_is_both_closes_exchanged() {
         talk.ws.sent(close);
         assert!(talk.ws.buffered_amount() > 0);
         assert!(talk.ws.end_of_stream().clean);
+        // The same behind data, with any part of the pongs written.
+        for n in (0..300).step_by(10) {
+            let mut talk = Talk::new(role);
+            talk.ws.send_binary(&[1; 300]).unwrap();
+            talk.ws.close(CloseCode::NORMAL, "").unwrap();
+            let close = talk.ws.buffered_amount();
+            for late in 0..4 {
+                talk.peer(FIN | PING, [late; 80]);
+            }
+            talk.peer(FIN | CLOSE, close_body(1000, ""));
+            talk.ws.sent(close - 1);
+            for _ in 0..=n {
+                talk.ws.sent(1);
+            }
+            assert!(talk.ws.end_of_stream().clean, "{n} bytes of pongs written");
+        }
     }
 }
 
