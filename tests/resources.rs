@@ -2,8 +2,10 @@
 
 mod common;
 
+use core::time::Duration;
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use common::*;
 use sockless::{Config, Connection, Error, Event, Fin, Role, State};
@@ -101,6 +103,36 @@ fn r159_t11_endless_empty_fragments() {
         assert_eq!(talk.ws.receive(&mut input), None);
         assert!(input.is_empty());
     }
+}
+
+/// R253, T12: text in tiny frames: were what is gathered copied or read again with each, the first of
+/// these would move hundreds of gigabytes.
+#[test]
+fn r253_t12_tiny_fragments() {
+    let start = Instant::now();
+    for role in ROLES {
+        for (size, total) in [(64, 4 << 20), (1, 1 << 19)] {
+            let mut ws = open(role, Config::default().max_fragments(u32::MAX));
+            feed(&mut ws, &frame(peer(role), TEXT, b""));
+            let bytes = "é".repeat(512);
+            let wire: Vec<u8> = bytes
+                .as_bytes()
+                .chunks(size)
+                .flat_map(|part| frame(peer(role), CONTINUATION, part))
+                .collect();
+            for _ in 0..total / bytes.len() {
+                assert_eq!(feed(&mut ws, &wire), []);
+            }
+            match &feed(&mut ws, &frame(peer(role), FIN, b""))[..] {
+                [Event::Text(Cow::Owned(text))] => {
+                    assert_eq!(text.len(), total);
+                    assert!(text.capacity() <= 2 * total);
+                }
+                other => panic!("{} events", other.len()),
+            }
+        }
+    }
+    assert!(start.elapsed() < Duration::from_secs(15), "not linear");
 }
 
 /// R253: one event to a call, however many lie in the input, so that the caller can stop.
