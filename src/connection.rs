@@ -449,8 +449,8 @@ impl Connection {
     /// All bytes that wait to be written: `bufferedAmount` of the browser's API, with headers.
     ///
     /// It grows with each send and has no limit of its own: a caller that produces faster than its
-    /// peer reads watches it. What the connection queues by itself stays below
-    /// [`Config::high_water_mark`], one pong, and one Close.
+    /// peer reads watches it. What the connection queues by itself adds at most two pongs and a Close
+    /// to [`Config::high_water_mark`].
     #[inline]
     #[must_use]
     pub fn buffered_amount(&self) -> usize {

@@ -1,6 +1,7 @@
 //! A complete WebSocket endpoint with no sockets in it: bytes in, events out, bytes out.
 
 #![no_std]
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::alloc_instead_of_core, clippy::std_instead_of_core)]
 #![deny(clippy::cast_possible_truncation)]

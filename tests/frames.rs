@@ -528,3 +528,15 @@ fn r250_the_default_limits() {
         );
     }
 }
+
+/// R252: nothing is inflated that was not agreed on: the frame is refused at its first byte.
+#[test]
+fn r252_nothing_is_inflated_unasked() {
+    for role in ROLES {
+        let bomb = frame(peer(role), FIN | RSV1 | BINARY, &[0; 100]);
+        assert_eq!(
+            failed_at(role, Config::default(), &bomb),
+            Some((1, Error::ReservedBits))
+        );
+    }
+}

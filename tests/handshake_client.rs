@@ -160,6 +160,7 @@ fn r004_nothing_splits_the_request() {
 }
 
 #[test]
+// R012 among them.
 fn r010_to_r014_request() {
     assert_eq!(
         written(&uri("ws://example.com/chat?room=1")),

@@ -315,3 +315,19 @@ fn r212_t19_close_reasons() {
         Err(Error::InvalidCloseReason)
     );
 }
+
+/// R237: there is no way around the validation: whatever is handed over as text is checked, in each
+/// kind of delivery.
+#[test]
+fn r237_text_is_always_checked() {
+    for role in ROLES {
+        for delivery in [sockless::Delivery::Messages, sockless::Delivery::Parts] {
+            let wire = frame(peer(role), FIN | TEXT, b"\xff");
+            let config = Config::default().delivery(delivery);
+            assert_eq!(
+                converse(role, config, &wire).events,
+                [Event::Fail(Error::InvalidUtf8)]
+            );
+        }
+    }
+}

@@ -3,7 +3,9 @@
 mod common;
 
 use common::*;
-use sockless::{CloseCode, Config, Connection, Ending, Error, Fin, Role, SendError, State};
+use sockless::{
+    CloseCode, Config, Connection, Ending, Error, Fin, Role, SendError, State, Transport,
+};
 
 /// Asserts that everything is over, and stays so whatever is called (R381).
 fn is_over(ws: &mut Connection, from: Role, ending: &Ending) {
@@ -367,5 +369,47 @@ fn r199_ending_as_a_result() {
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
         let ending = error.into_inner().unwrap().downcast::<Ending>().unwrap();
         assert_eq!(ending.code, 1006);
+    }
+}
+
+/// R382: a reset is told apart from an end; what was exchanged before counts all the same.
+#[test]
+fn r382_reset_is_not_the_end_of_the_stream() {
+    for role in ROLES {
+        let mut talk = Talk::new(role);
+        talk.peer(TEXT, b"half of a");
+        let ending = talk.ws.reset();
+        assert!(ending.reset && ending.truncated && ending.opened && !ending.clean);
+        assert_eq!((ending.code, ending.error), (1006, None));
+        assert_eq!(ending.to_string(), "transport was reset: 1006 (abnormal)");
+        assert_eq!(talk.ws.end_of_stream(), ending, "the first word counts");
+
+        let mut talk = Talk::new(role);
+        talk.peer(FIN | CLOSE, close_body(1001, "so long"));
+        talk.written();
+        let ending = talk.ws.reset();
+        assert!(ending.reset && ending.clean);
+        assert_eq!((ending.code, &*ending.reason), (1001, "so long"));
+
+        let mut talk = Talk::new(role);
+        assert!(!talk.ws.end_of_stream().reset);
+    }
+}
+
+/// R207: no connection closes by itself, whatever its peer says by the rules.
+#[test]
+fn r207_nothing_closes_without_a_wish_or_a_fault() {
+    for role in ROLES {
+        let mut talk = Talk::new(role);
+        for _ in 0..1000 {
+            talk.peer(FIN | PING, b"p");
+            talk.peer(FIN | PONG, b"");
+            talk.peer(FIN | TEXT, b"text");
+            assert_eq!(talk.written(), [wrote(FIN | PONG, b"p")]);
+        }
+        assert_eq!(
+            (talk.ws.state(), talk.ws.transport()),
+            (State::Open, Transport::Keep)
+        );
     }
 }

@@ -186,6 +186,9 @@ impl Queue {
     /// Takes back the frames that were pushed since the mark was made.
     pub(crate) fn back_to(&mut self, mark: usize) {
         self.bytes.truncate(mark);
+        if self.len() == 0 {
+            self.drained();
+        }
     }
 
     /// Forgets everything: the transport has ended, or nothing may be sent.
@@ -295,8 +298,12 @@ impl Urgent {
         self.sent = sent;
         if self.sent == self.bytes.len() {
             *self = Self::default();
-        } else if self.sent > self.begun {
-            self.begun = self.bytes.len();
+        } else if self.sent >= self.begun {
+            // A frame that has been written is not kept, or a peer that pings and reads slowly grows
+            // this without end.
+            self.bytes.drain(..self.begun);
+            self.sent -= self.begun;
+            self.begun = if self.sent > 0 { self.bytes.len() } else { 0 };
         }
     }
 }

@@ -53,8 +53,8 @@ pub(crate) enum Reply<'a> {
 pub struct Receiver {
     phase: Phase,
     role: Role,
-    /// The longest message that may be lent without a closer look.
-    max_lent: usize,
+    /// Messages shorter than this may be lent without a closer look.
+    lend_below: usize,
     pong_mode: PongMode,
     delivery: Delivery,
     decoder: Decoder,
@@ -106,9 +106,12 @@ impl Receiver {
         Self {
             phase: Phase::Connecting,
             role,
-            max_lent: match config.max_fragments {
+            lend_below: match config.max_fragments {
                 0 => 0,
-                _ => config.max_frame_size.min(config.max_message_size),
+                _ => config
+                    .max_frame_size
+                    .min(config.max_message_size)
+                    .saturating_add(1),
             },
             pong_mode: config.pong_mode,
             delivery: config.delivery,
@@ -172,7 +175,7 @@ impl Receiver {
             _ => return None,
         };
         let head = if masked == 0 { head } else { head + 4 };
-        if len > self.max_lent || input.len() < head + len {
+        if len >= self.lend_below || input.len() < head + len {
             return None;
         }
         let (frame, rest) = mem::take(input).split_at_mut(head + len);
