@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A failure or refusal passes through Closing while its last bytes wait to be written. The receiving
-//! half ([`receiver`]) and the sending half ([`sender`]) know nothing of each other; here what one
+//! half (`receiver`) and the sending half (`sender`) know nothing of each other; here what one
 //! owes is handed to the other.
 
 pub(crate) mod clock;

@@ -128,7 +128,7 @@ impl ClientRequest {
     }
 
     /// Adds a header field, such as `Authorization` or `Cookie` (§4.1). The field `Origin` is the
-    /// same as [`origin`](Self::origin).
+    /// same as [`with_origin`](Self::with_origin).
     ///
     /// # Errors
     ///
