@@ -32,7 +32,7 @@ use crate::close::{ABNORMAL, CloseCode, NO_STATUS};
 use crate::config::Config;
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
-use crate::frame::Role;
+use crate::frame::{Header, Role};
 use crate::handshake::{ClientHandshake, ClientRequest, Response, ServerHandshake};
 use crate::prepared::Prepared;
 use clock::{Clock, Seen, Stage, Verdict};
@@ -374,6 +374,37 @@ impl Connection {
     /// As [`send_text_part`](Self::send_text_part), with the types the other way round.
     pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
         self.sender.send_binary_part(data, fin)
+    }
+
+    /// Queues the header of a frame, whose payload follows in any number of
+    /// [`send_frame_payload`](Self::send_frame_payload) (§5.2): for proxies that pass frames on as they
+    /// came, with [`Delivery::Frames`](crate::Delivery::Frames). A client's key is drawn afresh,
+    /// whatever `header` says of a mask.
+    ///
+    /// What a frame may carry is the caller's responsibility, and RSV1 the ends' agreement. Until the
+    /// payload is complete nothing else can be sent, and a ping that is received is not answered; if
+    /// the connection fails then, it ends without a Close. A Close frame is this end's Close.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
+    /// §5.5; [`SendError::NoMessage`] or [`SendError::MessageInProgress`] for a data frame out of order
+    /// (§5.4); [`SendError::FrameOverrun`] for a length of 2^63 or more;
+    /// [`SendError::FrameInProgress`] inside a frame; [`SendError::Connecting`],
+    /// [`SendError::Closed`] or [`SendError::Entropy`] as [`send_text`](Self::send_text).
+    pub fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
+        self.sender.send_frame_header(header)
+    }
+
+    /// Queues a piece of the payload of the frame that was begun, not masked (§5.2). The frame is
+    /// complete with the last byte that its header announced.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::FrameOverrun`] for more than that, or without a frame; [`SendError::Connecting`] or
+    /// [`SendError::Closed`] as [`send_text`](Self::send_text).
+    pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        self.sender.send_frame_payload(piece)
     }
 
     /// Queues a ping with at most 125 bytes of payload (§5.5.2).

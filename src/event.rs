@@ -7,7 +7,7 @@ use core::fmt;
 use crate::close::{self, Close, CloseCode};
 use crate::connection::sender::Fin;
 use crate::error::Error;
-use crate::frame::Role;
+use crate::frame::{Header, Role};
 use crate::handshake::{Request, Response};
 
 /// What the peer did, as [`Connection::receive`](crate::Connection::receive) reports it.
@@ -48,6 +48,11 @@ pub enum Event<'b> {
         /// Whether it ends here.
         fin: Fin,
     },
+    /// A frame begins, with [`Delivery::Frames`](crate::Delivery::Frames) (§5.2).
+    FrameHeader(Header),
+    /// A piece of the payload of the frame that has begun; not masked, and never empty. The frame ends
+    /// with the last byte that its header announced.
+    FramePayload(Cow<'b, [u8]>),
     /// A ping, at most 125 bytes, answered unless [`PongMode`](crate::PongMode) says otherwise
     /// (§5.5.2).
     Ping(Cow<'b, [u8]>),
@@ -83,6 +88,8 @@ impl Event<'_> {
                 first,
                 fin,
             },
+            Self::FrameHeader(header) => Event::FrameHeader(header),
+            Self::FramePayload(data) => Event::FramePayload(own(data)),
             Self::Ping(data) => Event::Ping(own(data)),
             Self::Pong(data) => Event::Pong(own(data)),
             Self::Close(close) => Event::Close(close),

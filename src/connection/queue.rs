@@ -166,6 +166,24 @@ impl Queue {
         });
     }
 
+    /// Appends a piece of the payload of the frame whose header was pushed last.
+    pub(crate) fn push_piece(&mut self, piece: &[u8], mask: Option<[u8; 4]>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(piece);
+        if let (Some(key), Some(piece)) = (mask, self.bytes.get_mut(start..)) {
+            mask::apply(key, piece);
+        }
+    }
+
+    /// The frame whose payload was pushed in pieces is complete.
+    pub(crate) fn end_pieces(&mut self, opcode: Opcode) {
+        // Its header may be gone already, so nobody could walk over it.
+        self.boundary = self.bytes.len();
+        if opcode == Opcode::Close {
+            self.close = Mark::At(self.bytes.len());
+        }
+    }
+
     /// Queues a control frame ahead of every frame that has not begun to be written, in place of an
     /// earlier one that has not.
     pub(crate) fn push_urgent(&mut self, header: &Header, payload: &[u8]) {

@@ -8,7 +8,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::close::{self, Close, CloseCode};
+use crate::close::{Close, CloseCode};
 use crate::config::{Config, Delivery, PongMode};
 use crate::connection::sender::Fin;
 use crate::error::{EntropyError, Error};
@@ -117,7 +117,7 @@ impl Receiver {
             delivery: config.delivery,
             decoder: Decoder::new(Rules {
                 role,
-                rsv1: false,
+                rsv1: config.delivery == Delivery::Frames,
                 max_payload,
             }),
             frame: Frame {
@@ -319,6 +319,9 @@ impl Receiver {
         input: &mut &'b mut [u8],
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
+        if self.delivery == Delivery::Frames {
+            return self.begin_frame(header).map(Some);
+        }
         let whole = usize::try_from(header.payload_len)
             .ok()
             .filter(|len| *len <= input.len());
@@ -371,6 +374,9 @@ impl Receiver {
         let Frame {
             opcode, fin, rest, ..
         } = *frame;
+        if self.delivery == Delivery::Frames {
+            return Ok(self.end_frame_piece(piece));
+        }
 
         if opcode.is_control() {
             self.control.extend_from_slice(piece);
@@ -405,6 +411,47 @@ impl Receiver {
         Ok(event)
     }
 
+    /// Begins a frame that is handed over as a frame.
+    fn begin_frame(&mut self, header: &Header) -> Result<Event<'static>, Error> {
+        if !header.opcode.is_control() {
+            self.assembler.begin_frame(header)?;
+        }
+        self.phase = Phase::Payload;
+        self.frame = Frame {
+            opcode: header.opcode,
+            fin: header.fin,
+            mask: header.mask,
+            rest: header.payload_len,
+        };
+        Ok(Event::FrameHeader(*header))
+    }
+
+    /// Hands over a piece of a frame as it is, and ends the frame if it was the last.
+    fn end_frame_piece<'b>(&mut self, piece: &'b [u8]) -> Option<Event<'b>> {
+        let Frame {
+            opcode, fin, rest, ..
+        } = self.frame;
+        if opcode == Opcode::Close {
+            self.control.extend_from_slice(piece);
+        }
+        if rest == 0 {
+            self.phase = Phase::Header;
+            if opcode == Opcode::Close {
+                // What it says is the ends' business; what can be read of it, the ending tells.
+                let close = Close::from_body(&self.control).unwrap_or_default();
+                self.shut();
+                self.ended = Ended::Closed(close);
+            } else if fin && !opcode.is_control() {
+                self.assembler.abort();
+            }
+        }
+        if piece.is_empty() {
+            None
+        } else {
+            Some(Event::FramePayload(Cow::Borrowed(piece)))
+        }
+    }
+
     fn control<'b>(
         &mut self,
         opcode: Opcode,
@@ -420,11 +467,7 @@ impl Receiver {
                 Ok(Some(Event::Ping(payload)))
             }
             (Opcode::Close, _) => {
-                let close =
-                    close::parse(&payload)?.map_or_else(Close::default, |(code, reason)| Close {
-                        code: Some(code),
-                        reason: reason.into(),
-                    });
+                let close = Close::from_body(&payload)?;
                 reply(Reply::Close(close.code)).map_err(|EntropyError| Error::Entropy)?;
                 self.cut_off = !self.assembler.is_idle();
                 self.shut();

@@ -9,6 +9,7 @@ use crate::connection::queue::Queue;
 use crate::connection::receiver::{Obligation, Reply};
 use crate::error::{EntropyError, SendError};
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode, Role};
+use crate::mask;
 use crate::prepared::Prepared;
 
 /// Whether a part of a message that is sent in parts is the last one: the FIN bit (RFC 6455 §5.4).
@@ -37,6 +38,8 @@ pub struct Sender {
     high_water_mark: usize,
     /// A client's source of masks.
     keys: Option<Box<Keys>>,
+    /// The frame whose payload is sent in pieces, if the gate says so.
+    frame: OpenFrame,
     /// The code of the Close that was queued.
     sent_code: Option<CloseCode>,
     /// The end whose Close came first.
@@ -50,10 +53,30 @@ enum Gate {
     Connecting,
     /// Everything.
     Open,
+    /// The rest of a frame whose payload is sent in pieces.
+    InFrame,
     /// Our Close is queued: pongs only, for the peer may wait for them (R173).
     Closing,
     /// Nothing any more.
     Shut,
+}
+
+/// A frame whose header has been queued, and not yet all of its payload.
+#[derive(Clone, Copy, Debug)]
+struct OpenFrame {
+    opcode: Opcode,
+    /// The key for the next byte.
+    mask: Option<[u8; 4]>,
+    /// How much of the payload is missing.
+    rest: u64,
+    body: CodeReader,
+}
+
+/// The first two bytes of a Close frame's body.
+#[derive(Clone, Copy, Debug, Default)]
+struct CodeReader {
+    bytes: [u8; 2],
+    len: u8,
 }
 
 impl Sender {
@@ -68,6 +91,12 @@ impl Sender {
             keys: match role {
                 Role::Client => Some(Box::new(Keys::new(config.entropy))),
                 Role::Server => None,
+            },
+            frame: OpenFrame {
+                opcode: Opcode::Continuation,
+                mask: None,
+                rest: 0,
+                body: CodeReader::default(),
             },
             sent_code: None,
             closed_first: None,
@@ -135,6 +164,83 @@ impl Sender {
     /// The same.
     pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
         self.send_part(Opcode::Binary, data, fin)
+    }
+
+    /// As [`Connection::send_frame_header`](crate::Connection::send_frame_header).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
+        self.check_open()?;
+        let Header {
+            fin,
+            rsv1,
+            opcode,
+            payload_len,
+            ..
+        } = *header;
+        match (opcode, self.parts) {
+            // R263 (§5.5).
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) if !fin || rsv1 => {
+                return Err(SendError::InvalidControl);
+            }
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _)
+                if payload_len > MAX_CONTROL_PAYLOAD as u64 =>
+            {
+                return Err(SendError::ControlTooLong);
+            }
+            // R262 (§5.4).
+            (Opcode::Continuation, None) => return Err(SendError::NoMessage),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(SendError::MessageInProgress),
+            // R126 (§5.2).
+            _ if payload_len >> 63 != 0 => return Err(SendError::FrameOverrun),
+            _ => {}
+        }
+        let drawn = self.header(opcode, Fin::Last, 0)?;
+        self.queue.push(
+            &Header {
+                mask: drawn.mask,
+                ..*header
+            },
+            &[],
+        );
+        if !opcode.is_control() {
+            let begun = self.parts.unwrap_or(opcode);
+            self.parts = if fin { None } else { Some(begun) };
+        }
+        let body = CodeReader::default();
+        self.frame = OpenFrame {
+            opcode,
+            mask: drawn.mask,
+            rest: payload_len,
+            body,
+        };
+        self.gate = Gate::InFrame;
+        self.end_frame_if_complete();
+        Ok(())
+    }
+
+    /// As [`Connection::send_frame_payload`](crate::Connection::send_frame_payload).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        match self.gate {
+            Gate::InFrame => {}
+            Gate::Open => return Err(SendError::FrameOverrun),
+            _ => return self.check_open(),
+        }
+        // R266 (§5.2): not a byte more than was announced.
+        let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        let frame = &mut self.frame;
+        frame.rest = frame.rest.checked_sub(len).ok_or(SendError::FrameOverrun)?;
+        self.queue.push_piece(piece, frame.mask);
+        frame.mask = frame.mask.map(|key| mask::rotate(key, piece.len()));
+        frame.body.read(piece);
+        self.end_frame_if_complete();
+        Ok(())
     }
 
     /// As [`Connection::send_ping`](crate::Connection::send_ping).
@@ -260,6 +366,7 @@ impl Sender {
         match self.gate {
             Gate::Connecting => Err(SendError::Connecting),
             Gate::Open => Ok(self.push_close(code, reason)?),
+            Gate::InFrame => Err(SendError::FrameInProgress),
             Gate::Closing | Gate::Shut => Ok(()),
         }
     }
@@ -306,7 +413,7 @@ impl Sender {
     }
 
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.gate, Gate::Open)
+        matches!(self.gate, Gate::Open | Gate::InFrame)
     }
 
     #[inline]
@@ -314,7 +421,27 @@ impl Sender {
         match self.gate {
             Gate::Open => Ok(()),
             Gate::Connecting => Err(SendError::Connecting),
+            Gate::InFrame => Err(SendError::FrameInProgress),
             Gate::Closing | Gate::Shut => Err(SendError::Closed),
+        }
+    }
+
+    fn end_frame_if_complete(&mut self) {
+        let OpenFrame {
+            opcode,
+            rest: 0,
+            body,
+            ..
+        } = self.frame
+        else {
+            return;
+        };
+        self.queue.end_pieces(opcode);
+        self.gate = Gate::Open;
+        if opcode == Opcode::Close {
+            self.sent_code = body.code();
+            self.closed_first.get_or_insert(self.role);
+            self.gate = Gate::Closing;
         }
     }
 
@@ -410,6 +537,20 @@ impl Sender {
             },
             payload_len: u64::try_from(len).unwrap_or(u64::MAX),
         })
+    }
+}
+
+impl CodeReader {
+    fn read(&mut self, piece: &[u8]) {
+        let unread = self.bytes.iter_mut().skip(self.len.into());
+        for (slot, byte) in unread.zip(piece) {
+            *slot = *byte;
+            self.len += 1;
+        }
+    }
+
+    fn code(self) -> Option<CloseCode> {
+        CloseCode::new(u16::from_be_bytes(self.bytes))
     }
 }
 
