@@ -180,6 +180,10 @@ impl Connection {
     /// that answered late read what came early.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+        // What came before a late answer goes first.
+        if self.opening.is_some() {
+            return self.receive_slowly(input);
+        }
         let Some((opcode, payload)) = self.receiver.take_message(input) else {
             return self.receive_slowly(input);
         };

@@ -994,3 +994,44 @@ fn r096_one_answer() {
     assert_eq!(ws.accept(Response::default()), Err(SendError::NoRequest));
     assert_eq!(ws.respond(Response::new(404)), Err(SendError::NoRequest));
 }
+
+/// R084, T40: what came before a late answer is received before what comes after it, wherever the
+/// answer falls, and however whole the later message is.
+#[test]
+fn r084_early_bytes_come_before_later_ones() {
+    let masked = |text: &[u8]| {
+        let mut bytes = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
+        bytes.extend(text);
+        bytes
+    };
+    let wire = [
+        masked(b"first message"),
+        masked(b"second message"),
+        masked(b"third message"),
+    ]
+    .concat();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for early in 0..=wire.len() {
+        let mut ws = Connection::server(Config::default());
+        let mut bytes = [&request[..], &wire[..early]].concat();
+        let mut input = &mut bytes[..];
+        assert!(matches!(ws.receive(&mut input), Some(Event::Request(_))));
+        assert!(ws.receive(&mut input).is_none());
+        ws.accept(Response::default()).unwrap();
+        let mut rest = wire[early..].to_vec();
+        let mut input = &mut rest[..];
+        let mut texts = Vec::new();
+        while let Some(event) = ws.receive(&mut input) {
+            match event {
+                Event::Text(text) => texts.push(text.into_owned()),
+                other => panic!("{other:?} after {early} early bytes"),
+            }
+        }
+        assert_eq!(
+            texts,
+            ["first message", "second message", "third message"],
+            "{early}"
+        );
+    }
+}
