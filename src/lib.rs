@@ -92,6 +92,9 @@ mod backoff;
 pub mod close;
 mod config;
 mod connection;
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub mod deflate;
 mod error;
 mod event;
 pub mod frame;
@@ -107,6 +110,9 @@ pub use config::{Config, Delivery, Entropy, PongMode};
 pub use connection::receiver::{Obligation, Receiver};
 pub use connection::sender::{Fin, Sender};
 pub use connection::{Connection, State, Transport};
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use deflate::{Compression, DeflateConfig};
 pub use error::{EntropyError, Error, SendError};
 pub use event::{Ending, Event};
 pub use frame::Role;

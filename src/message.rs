@@ -27,8 +27,9 @@ pub(crate) struct Assembler {
     limits: Limits,
     /// Frames of the message in progress that have begun.
     fragments: u32,
-    /// The payload that they announced, together.
+    /// The payload that they announced, together, and may announce.
     size: usize,
+    max_size: usize,
     /// Counts messages, to tell one from the next.
     number: u32,
     /// Whether a part of the message in progress has been handed over.
@@ -51,6 +52,7 @@ impl Assembler {
             limits,
             fragments: 0,
             size: 0,
+            max_size: 0,
             number: 0,
             begun: false,
             message: Message::None,
@@ -66,6 +68,11 @@ impl Assembler {
             (Opcode::Continuation, _) => {}
             (_, Message::None) => {
                 (self.fragments, self.size, self.begun) = (0, 0, false);
+                self.max_size = match (self.limits.max_message_size, header.rsv1) {
+                    (limit, false) => limit,
+                    // R348: the limit is for what is inflated. What does not get shorter gets longer.
+                    (limit, true) => limit.saturating_add(limit / 4).saturating_add(256),
+                };
                 self.number = self.number.wrapping_add(1);
             }
             _ => return Err(Error::ExpectedContinuation),
@@ -76,7 +83,7 @@ impl Assembler {
         }
         self.fragments += 1;
         // R158 (§10.4): by subtraction, so that no sum can overflow.
-        let room = self.limits.max_message_size.saturating_sub(self.size);
+        let room = self.max_size.saturating_sub(self.size);
         match usize::try_from(header.payload_len) {
             Ok(len) if len <= room => self.size += len,
             _ => return Err(Error::MessageTooLarge),
@@ -171,6 +178,11 @@ impl Assembler {
             Message::Text(_, validator) => validator.missing(),
             _ => 0,
         }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn max_message_size(&self) -> usize {
+        self.limits.max_message_size
     }
 
     /// The number of the message in progress.
