@@ -125,6 +125,7 @@ impl Oracle {
                 for index in ORDER.iter().take(codes) {
                     lengths[*index] = bits.take(3);
                 }
+                let lengths = Code::new(&lengths);
                 let mut all = Vec::new();
                 while all.len() < literals + distances {
                     let (value, times) = match bits.symbol(&lengths) {
@@ -146,6 +147,7 @@ impl Oracle {
     }
 
     fn symbols(&mut self, bits: &mut Bits<'_>, literals: &[usize], distances: &[usize]) {
+        let (literals, distances) = (&Code::new(literals), &Code::new(distances));
         loop {
             let symbol = bits.symbol(literals);
             if symbol < 256 {
@@ -200,20 +202,32 @@ impl Bits<'_> {
         self.at >= self.bytes.len() * 8
     }
 
-    /// The next symbol of the canonical code with these lengths.
-    fn symbol(&mut self, lengths: &[usize]) -> usize {
-        let (mut code, mut first) = (0, 0);
-        for len in 1..=15 {
-            code = code << 1 | self.bit();
+    /// The next symbol of a code.
+    fn symbol(&mut self, code: &Code) -> usize {
+        let (mut bits, mut first) = (0, 0);
+        for symbols in &code.by_length {
+            bits = bits << 1 | self.bit();
             first <<= 1;
-            let count = lengths.iter().filter(|other| **other == len).count();
-            if code - first < count {
-                let mut symbols = (0..lengths.len()).filter(|symbol| lengths[*symbol] == len);
-                return symbols.nth(code - first).unwrap();
+            if bits - first < symbols.len() {
+                return symbols[bits - first];
             }
-            first += count;
+            first += symbols.len();
         }
         panic!("no such code");
+    }
+}
+
+/// A canonical code: the symbols of each length from 1 to 15.
+struct Code {
+    by_length: Vec<Vec<usize>>,
+}
+
+impl Code {
+    fn new(lengths: &[usize]) -> Self {
+        let of = |length| (0..lengths.len()).filter(move |symbol| lengths[*symbol] == length);
+        Self {
+            by_length: (1..=15).map(|length| of(length).collect()).collect(),
+        }
     }
 }
 
