@@ -77,7 +77,11 @@ mod tests {
                 let mut history = History::new(size);
                 let mut all = Vec::new();
                 for i in 0..20_u8 {
-                    let bytes: Vec<u8> = (0..piece).map(|j| i.wrapping_mul(37) ^ j as u8).collect();
+                    let bytes: Vec<u8> = (0..=u8::MAX)
+                        .cycle()
+                        .map(|j| i.wrapping_mul(37) ^ j)
+                        .take(piece)
+                        .collect();
                     history.push(&bytes);
                     all.extend_from_slice(&bytes);
                     let expected = &all[all.len().saturating_sub(size)..];

@@ -5,6 +5,7 @@
 use alloc::boxed::Box;
 
 use super::{Receiver, take, unmask};
+use crate::config::Delivery;
 use crate::connection::sender::Fin;
 use crate::deflate::inbound::Inbound;
 use crate::deflate::{DeflateConfig, Parameters};
@@ -18,7 +19,11 @@ const STEP: usize = 1 << 10;
 impl Receiver {
     /// The extension was agreed on, before any frame has been read.
     pub(crate) fn inflate_with(&mut self, agreed: &Parameters, deflate: &DeflateConfig) {
-        let max_size = self.assembler.max_message_size();
+        // What is handed over as frames is not inflated.
+        if self.delivery == Delivery::Frames {
+            return;
+        }
+        let max_size = self.assembler.inflate();
         let inbound = Inbound::new(self.role, agreed, deflate, max_size);
         self.inbound = Some(Box::new(inbound));
         self.decoder.define_rsv1();
