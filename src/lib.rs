@@ -89,6 +89,8 @@
 //!   time for UTF-8 and searching. Without it the crate is `no_std` with `alloc`.
 //! * `getrandom` (default): the operating system as the source of a client's masks; without it
 //!   [`Config::entropy`] has to be set.
+//! * `deflate`: compressed messages, RFC 7692, where `Config::deflate` configures them. It needs `std`,
+//!   for the sake of its codec.
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 

@@ -63,7 +63,7 @@ impl ClientHandshake {
         #[cfg(feature = "deflate")]
         let extensions = config.deflate.as_ref().map(DeflateConfig::offer);
         #[cfg(not(feature = "deflate"))]
-        let extensions: Option<&str> = None;
+        let extensions = None::<alloc::string::String>;
         request.write(&key, extensions.as_deref(), out);
         Self {
             reader: HeadReader::new(config),

@@ -130,14 +130,14 @@ impl<'o> Offer<'o> {
             _ => return Err(HandshakeError::InvalidAccept),
         }
         #[cfg(feature = "deflate")]
-        let (deflate, accounted) = match (self.deflate, fields.extension) {
-            (Some(deflate), Some(extension)) => (Some(deflate.check(&extension)?), 1),
-            _ => (None, 0),
+        let deflate = match (self.deflate, &fields.extension) {
+            (Some(deflate), Some(extension)) => Some(deflate.check(extension)?),
+            _ => None,
         };
         #[cfg(not(feature = "deflate"))]
-        let accounted = 0;
+        let deflate: Option<()> = None;
         // R037: what was not offered may not be there (§4.1 (5)); R312: nor twice what was.
-        if fields.extensions > accounted {
+        if fields.extensions > usize::from(deflate.is_some()) {
             return Err(HandshakeError::UnofferedExtension);
         }
         Ok(Agreed {
@@ -210,12 +210,11 @@ impl<'h> ResponseFields<'h> {
             24 if is("sec-websocket-extensions") => {
                 // R038, R039: every line counts, and each keeps to the grammar (§9.1, erratum 3433).
                 for extension in extensions(value) {
-                    let extension = extension?;
-                    self.extensions += 1;
                     #[cfg(feature = "deflate")]
-                    self.extension.get_or_insert(extension);
+                    self.extension.get_or_insert(extension?);
                     #[cfg(not(feature = "deflate"))]
-                    drop(extension);
+                    extension?;
+                    self.extensions += 1;
                 }
             }
             _ => {}
