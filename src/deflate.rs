@@ -31,11 +31,11 @@
 //! resemble each other far better, and costs memory for as long as the connection lives, in each
 //! direction for itself:
 //!
-//! | window bits | what is sent | what is received |
+//! | window bits | to send | to receive |
 //! |---:|---:|---:|
-//! | 15 | 364 KiB | at most 32 KiB |
-//! | 12 | 168 KiB | at most 4 KiB |
-//! | 9 | 143 KiB | at most 512 bytes |
+//! | 15 | 288 KiB | at most 32 KiB |
+//! | 12 | 155 KiB | at most 4 KiB |
+//! | 9 | 136 KiB | at most 512 bytes |
 //!
 //! # The codec
 //!

@@ -51,7 +51,7 @@ pub enum Error {
     /// (RFC 7692 §7.2.2).
     InvalidDeflate,
     /// A compressed message that inflates to more than
-    /// [`DeflateConfig::max_ratio`](crate::DeflateConfig::max_ratio) times its size.
+    /// `DeflateConfig::max_ratio` times its size.
     RatioTooHigh,
     /// A Close frame with a body of one byte (§5.5.1).
     CloseTooShort,

@@ -67,8 +67,8 @@ pub(super) struct Deflater {
 impl Deflater {
     /// Keeps to a window of `window_bits`, from 9 to 15.
     pub(super) fn new(level: u8, window_bits: u8) -> Self {
-        // Half of what zlib takes by default: what is sent is flushed long before it is full.
-        let mem_level = i32::from(window_bits).saturating_sub(8).clamp(2, 7);
+        // Less than what zlib takes by default: messages are flushed long before that is full.
+        let mem_level = i32::from(window_bits).saturating_sub(8).clamp(2, 6);
         let config = DeflateConfig {
             level: level.into(),
             window_bits: -i32::from(window_bits),
