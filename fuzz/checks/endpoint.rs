@@ -1,10 +1,12 @@
 //! Anything, fed to an open connection.
 
-use sockless::{Config, Event, Role};
+use core::time::Duration;
+
+use sockless::{CloseCode, Config, Connection, Event, Role, State};
 
 use super::reference::{self, Limits, Seen};
 use super::source::{Cuts, Source};
-use super::watch::{converse, measure, open};
+use super::watch::{Watched, converse, limit_entropy, measure, open};
 use super::wire;
 
 /// Longer input could meet the high-water mark, where how it is cut does matter for the pongs.
@@ -19,7 +21,7 @@ pub(crate) fn check(role: Role, data: &[u8]) {
     if bytes.len() > LONGEST {
         return;
     }
-    let echo = |ws: &mut sockless::Connection, event: &Event<'_>| {
+    let echo = |ws: &mut Connection, event: &Event<'_>| {
         if !is_echo {
             return;
         }
@@ -64,4 +66,47 @@ pub(crate) fn check(role: Role, data: &[u8]) {
     for cuts in [Cuts::Whole, cuts[1]] {
         measure(|| open(role, config()), bytes, cuts, limit, |_, _| {});
     }
+    against_the_clock(role, limits, bytes, cuts[2]);
+}
+
+/// With deadlines, output that gets stuck and entropy that runs out, all as the bytes will have it:
+/// what holds always holds then, and in the end it is over.
+fn against_the_clock(role: Role, limits: Limits, bytes: &[u8], cuts: Cuts) {
+    let step = u32::try_from(bytes.len() % 4).expect("below 4") * Duration::from_millis(300);
+    let second = Duration::from_secs(1);
+    let config = limits
+        .config()
+        .keepalive(second, second)
+        .idle_timeout(3 * second)
+        .message_timeout(2 * second)
+        .close_timeout(second);
+    let mut watched = Watched::new(open(role, config));
+    limit_entropy(bytes.first().map_or(0, |byte| u32::from(byte % 4)));
+    let mut now = Duration::ZERO;
+    for piece in cuts.pieces(bytes) {
+        watched.tick(now);
+        watched.feed(piece, |ws, event| {
+            // Whatever may become of it.
+            let _ = match event {
+                Event::Text(text) => ws.send_text(text),
+                Event::Binary(data) if data.len() % 7 == 6 => ws.close(CloseCode::NORMAL, ""),
+                Event::Binary(data) => ws.send_binary(data),
+                Event::Pong(data) => ws.send_ping(data),
+                _ => Ok(()),
+            };
+        });
+        watched.write(usize::from(piece[0]));
+        now += step;
+    }
+    let mut turns = 0;
+    while let Some(until) = watched.tick(now) {
+        watched.feed(b"", |_, _| {});
+        now = until;
+        turns += 1;
+        assert!(turns < 10, "it does not end");
+    }
+    watched.feed(b"", |_, _| {});
+    assert_eq!(watched.ws.state(), State::Closed, "left alone, it ends");
+    wire::written(role, &watched.output, false);
+    watched.finish();
 }

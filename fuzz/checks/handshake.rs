@@ -112,13 +112,7 @@ pub(crate) fn check_server(data: &[u8]) {
     measure(make, &bytes, cuts[0], limit, |_, _| {});
 }
 
-fn late(
-    ws: Connection,
-    bytes: &[u8],
-    cuts: Cuts,
-    wait: usize,
-    answer: Answer,
-) -> Transcript {
+fn late(ws: Connection, bytes: &[u8], cuts: Cuts, wait: usize, answer: Answer) -> Transcript {
     let mut watched = Watched::new(ws);
     let mut pieces_left = None;
     for piece in cuts.pieces(bytes) {
@@ -156,7 +150,9 @@ fn check_answered(whole: &Transcript, bytes: &[u8]) {
         return;
     };
     let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
-    let end = bytes[start..].windows(4).position(|four| four == b"\r\n\r\n");
+    let end = bytes[start..]
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n");
     let end = start + end.expect("a request has an end") + 4;
     head::check_request_event(request, &bytes[start..end]);
     if let Some((101, frames)) = answered {

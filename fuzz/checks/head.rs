@@ -57,7 +57,10 @@ const REQUEST_LINES: &[(&[u8], Line)] = &[
     (b"Sec-WebSocket-Protocol: Chat", Maybe(6)),
     (b"Sec-WebSocket-Protocol: a b", Bad),
     (b"Sec-WebSocket-Protocol: x, x", Bad),
-    (b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits", Free),
+    (
+        b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+        Free,
+    ),
     (b"Sec-WebSocket-Extensions: a; b=\"c\", d", Free),
     (b"Sec-WebSocket-Extensions: a;", Bad),
     (b"Sec-WebSocket-Extensions: a; b=\"c d\"", Bad),

@@ -100,9 +100,9 @@ fn check_fields(value: &[u8]) {
     }
 
     let says = |text| {
-        elements(value)
-            .map(token)
-            .try_fold(false, |found, item| Some(found | item?.eq_ignore_ascii_case(text)))
+        elements(value).map(token).try_fold(false, |found, item| {
+            Some(found | item?.eq_ignore_ascii_case(text))
+        })
     };
     assert_eq!(with("connection").is_ok(), says("upgrade") == Some(true));
     // An element of `Upgrade` may have a version, which `websocket` does not.

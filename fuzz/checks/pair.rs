@@ -30,8 +30,8 @@ struct Side {
 pub(crate) fn check(data: &[u8]) {
     let mut source = Source::new(data);
     let with_handshake = source.flag();
-    let mut sides = [Role::Client, Role::Server]
-        .map(|role| Side::new(role, with_handshake, &mut source));
+    let mut sides =
+        [Role::Client, Role::Server].map(|role| Side::new(role, with_handshake, &mut source));
     let mut now = Duration::ZERO;
     for _ in 0..150 {
         if source.is_empty() {
@@ -134,7 +134,7 @@ impl Side {
             sent: Vec::new(),
             parts: None,
             pings: 0,
-            long: if fragment_size < 300 { 1000 } else { 70_000 },
+            long: if fragment_size < 300 { 1000 } else { 66_000 },
         }
     }
 
@@ -236,14 +236,16 @@ impl Side {
         let len = self.len(source);
         let start = usize::from(source.byte() % 10);
         let chars = "aé€😀\0z\u{7ff}\u{800}\u{ffff}\u{10ffff}".chars();
-        chars.cycle().skip(start).take(len).collect()
+        let round: String = chars.cycle().skip(start).take(10).collect();
+        let rest: String = round.chars().take(len % 10).collect();
+        round.repeat(len / 10) + &rest
     }
 
     fn blob(&self, source: &mut Source<'_>) -> Vec<u8> {
         let len = self.len(source);
         let start = source.byte();
-        let bytes = (0..len).map(|i| start.wrapping_add(i.to_le_bytes()[0]));
-        bytes.collect()
+        let round: Vec<u8> = (0..10).map(|i| start.wrapping_add(i)).collect();
+        [round.repeat(len / 10), round[..len % 10].to_vec()].concat()
     }
 
     fn len(&self, source: &mut Source<'_>) -> usize {

@@ -145,13 +145,11 @@ pub(crate) fn read(role: Role, limits: Limits, mut bytes: &[u8]) -> Expected {
         *frames += 1;
         let is_last = header.fin && whole;
         // §8.1, as soon as it can be known.
-        if *opcode == wire::TEXT {
-            if let Err(error) = core::str::from_utf8(gathered) {
-                if error.error_len().is_some() || is_last {
-                    events.push(Seen::Fail(Error::InvalidUtf8));
-                    break false;
-                }
-            }
+        let invalid = core::str::from_utf8(gathered).err();
+        let hopeless = |error: core::str::Utf8Error| error.error_len().is_some() || is_last;
+        if *opcode == wire::TEXT && invalid.is_some_and(hopeless) {
+            events.push(Seen::Fail(Error::InvalidUtf8));
+            break false;
         }
         if !whole {
             break true;

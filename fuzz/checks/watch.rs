@@ -13,10 +13,13 @@ use super::source::Cuts;
 
 std::thread_local! {
     static NEXT_KEY: Cell<u8> = const { Cell::new(1) };
+    static CALLS_LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
 }
 
 /// Not random, so that two runs can be compared.
 pub(crate) fn entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
+    let left = CALLS_LEFT.get().checked_sub(1);
+    CALLS_LEFT.set(left.ok_or_else(EntropyError::default)?);
     for byte in buffer {
         *byte = NEXT_KEY.get();
         NEXT_KEY.set(NEXT_KEY.get().wrapping_add(1));
@@ -27,6 +30,12 @@ pub(crate) fn entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
 /// Makes the next keys those of the first call.
 pub(crate) fn rewind_entropy() {
     NEXT_KEY.set(1);
+    CALLS_LEFT.set(u32::MAX);
+}
+
+/// Makes [`entropy`] fail after so many calls.
+pub(crate) fn limit_entropy(calls: u32) {
+    CALLS_LEFT.set(calls);
 }
 
 pub(crate) struct Watched {
@@ -82,10 +91,7 @@ impl Watched {
             assert!(!self.over, "an event after the last one: {event:?}");
             assert!(self.budget > 0, "more events than bytes: {event:?}");
             self.budget -= 1;
-            self.over = matches!(
-                event,
-                Event::Close(_) | Event::Fail(_) | Event::Rejected(_)
-            );
+            self.over = matches!(event, Event::Close(_) | Event::Fail(_) | Event::Rejected(_));
             react(&mut self.ws, &event);
             self.look();
             self.events.push(event.into_owned());
