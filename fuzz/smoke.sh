@@ -13,7 +13,8 @@ target_dir=${CARGO_TARGET_DIR:-target}
 cargo fuzz build --fuzz-dir . --sanitizer none --target-dir "$target_dir"
 host=$(rustc -vV | sed -n 's/^host: //p')
 if [ $# -eq 0 ]; then
-    set -- $(cargo fuzz list --fuzz-dir .)
+    mapfile -t targets < <(cargo fuzz list --fuzz-dir .)
+    set -- "${targets[@]}"
 fi
 for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use sockless::{CloseCode, Config, Connection, Event, Role, State};
+use sockless::{CloseCode, Config, Connection, Event, PongMode, Role, State};
 
 use super::reference::{self, Limits, Seen};
 use super::source::{Cuts, Source};
@@ -15,7 +15,13 @@ const LONGEST: usize = 8 << 10;
 pub(crate) fn check(role: Role, data: &[u8]) {
     let mut source = Source::new(data);
     let limits = Limits::pick(&mut source);
-    let is_echo = source.flag();
+    let choices = source.byte();
+    let is_echo = choices & 1 != 0;
+    let pongs = match choices >> 1 & 3 {
+        1 => PongMode::Manual,
+        2 => PongMode::Off,
+        _ => PongMode::Automatic,
+    };
     let cuts = Cuts::some(&mut source);
     let bytes = source.rest();
     if bytes.len() > LONGEST {
@@ -32,8 +38,13 @@ pub(crate) fn check(role: Role, data: &[u8]) {
         }
     };
 
-    let whole = converse(open(role, limits.config()), bytes, Cuts::Whole, echo);
-    let expected = reference::read(role, limits, bytes);
+    let make = || open(role, limits.config().pong_mode(pongs));
+    let whole = converse(make(), bytes, Cuts::Whole, echo);
+    let mut expected = reference::read(role, limits, bytes);
+    let is_ping = |event: &Seen| matches!(event, Seen::Ping(_));
+    if pongs == PongMode::Off {
+        expected.events.retain(|event| !is_ping(event));
+    }
     assert_eq!(Seen::all(&whole.events), expected.events);
     assert_eq!(Seen::all(&whole.events).len(), whole.events.len());
     let (echoes, frames): (Vec<_>, Vec<_>) = wire::written(role, &whole.output, true)
@@ -51,10 +62,21 @@ pub(crate) fn check(role: Role, data: &[u8]) {
         }
     }
     assert_eq!(echoes.next(), None);
-    expected.check_answers(&frames, &whole.ending);
+    let answered = reference::Expected {
+        // Nobody answers these.
+        events: match pongs {
+            PongMode::Manual => {
+                let events = expected.events.iter();
+                events.filter(|event| !is_ping(event)).cloned().collect()
+            }
+            _ => expected.events,
+        },
+        ..expected
+    };
+    answered.check_answers(&frames, &whole.ending);
 
     for cuts in cuts {
-        let cut = converse(open(role, limits.config()), bytes, cuts, echo);
+        let cut = converse(make(), bytes, cuts, echo);
         assert_eq!(cut, whole, "{cuts:?}");
     }
 
