@@ -23,7 +23,7 @@ struct Side {
     /// The message that is being sent in parts.
     parts: Option<Seen>,
     pings: u32,
-    /// The length of a long message: less where it is sent in many fragments.
+    /// The length of the one long message: less where it is sent in many fragments.
     long: usize,
 }
 
@@ -45,12 +45,18 @@ pub(crate) fn check(data: &[u8]) {
             (server, client)
         };
         match choice % 12 {
-            0 => side.send(Seen::Text(side.text(&mut source))),
-            1 => side.send(Seen::Binary(side.blob(&mut source))),
-            2 => side.send_part(Seen::Text(side.text(&mut source)), Fin::More),
-            3 => side.send_part(Seen::Text(side.text(&mut source)), Fin::Last),
-            4 => side.send_part(Seen::Binary(side.blob(&mut source)), Fin::More),
-            5 => side.send_part(Seen::Binary(side.blob(&mut source)), Fin::Last),
+            kind @ ..6 => {
+                let message = if matches!(kind, 0 | 2 | 3) {
+                    Seen::Text(side.text(&mut source))
+                } else {
+                    Seen::Binary(side.blob(&mut source))
+                };
+                match kind {
+                    0 | 1 => side.send(message),
+                    2 | 4 => side.send_part(message, Fin::More),
+                    _ => side.send_part(message, Fin::Last),
+                }
+            }
             6 => side.ping(usize::from(source.byte())),
             7 => side.pong(usize::from(source.byte())),
             8 => {
@@ -232,7 +238,7 @@ impl Side {
         assert_eq!(result.is_err(), connecting);
     }
 
-    fn text(&self, source: &mut Source<'_>) -> String {
+    fn text(&mut self, source: &mut Source<'_>) -> String {
         let len = self.len(source);
         let start = usize::from(source.byte() % 10);
         let chars = "aé€😀\0z\u{7ff}\u{800}\u{ffff}\u{10ffff}".chars();
@@ -241,16 +247,16 @@ impl Side {
         round.repeat(len / 10) + &rest
     }
 
-    fn blob(&self, source: &mut Source<'_>) -> Vec<u8> {
+    fn blob(&mut self, source: &mut Source<'_>) -> Vec<u8> {
         let len = self.len(source);
         let start = source.byte();
         let round: Vec<u8> = (0..10).map(|i| start.wrapping_add(i)).collect();
         [round.repeat(len / 10), round[..len % 10].to_vec()].concat()
     }
 
-    fn len(&self, source: &mut Source<'_>) -> usize {
+    fn len(&mut self, source: &mut Source<'_>) -> usize {
         match source.byte() {
-            255 => self.long,
+            255 => core::mem::replace(&mut self.long, 255),
             len => usize::from(len),
         }
     }
