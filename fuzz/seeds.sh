@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Replaces the seeds by the fewest and shortest inputs that reach all that seeds/ and corpus/ reach
-# together: seeds.sh [TARGET...], after a long run of smoke.sh.
+# Replaces the seeds by the fewest inputs that reach all that seeds/ and corpus/ reach together:
+# seeds.sh [TARGET...], after a long run of smoke.sh.
 #
-# Reached means each edge of the program, not how often: the counts would keep ten times as much.
-# Inputs named by hand stay.
+# Reached means each edge of the program; how often counts only in `pair`, where all is a matter of
+# what follows what. Elsewhere it would keep ten times as much.
 set -euo pipefail
 cd "$(dirname "$0")"
 target_dir=${CARGO_TARGET_DIR:-target}
@@ -14,13 +14,15 @@ if [ $# -eq 0 ]; then
     set -- "${targets[@]}"
 fi
 for target in "$@"; do
+    counters=0
+    if [ "$target" = pair ]; then counters=1; fi
     mkdir -p "seeds/$target" "corpus/$target"
     fewest=$(mktemp -d)
-    "$target_dir/$host/release/$target" -set_cover_merge=1 -use_counters=0 -max_len=1024 \
+    "$target_dir/$host/release/$target" -set_cover_merge=1 -use_counters=$counters -max_len=512 \
         "$fewest" "seeds/$target" "corpus/$target" >/dev/null 2>&1
-    # A digest is what libFuzzer calls an input.
-    find "seeds/$target" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
-    cp "$fewest"/* "seeds/$target/"
+    rm -r "seeds/$target"
+    cp -r "$fewest" "seeds/$target"
+    chmod -R u=rwX,go=rX "seeds/$target"
     rm -r "$fewest"
     echo "$target: $(find "seeds/$target" -type f | wc -l) seeds, $(du -sb "seeds/$target" | cut -f1) bytes"
 done

@@ -6,7 +6,7 @@ use sockless::{CloseCode, Config, Connection, Event, PongMode, Role, State};
 
 use super::reference::{self, Limits, Seen};
 use super::source::{Cuts, Source};
-use super::watch::{Watched, converse, limit_entropy, measure, open};
+use super::watch::{Watched, converse, limit_entropy, measure, most_queued, open};
 use super::wire;
 
 /// Longer input could meet the high-water mark, where how it is cut does matter for the pongs.
@@ -80,13 +80,20 @@ pub(crate) fn check(role: Role, data: &[u8]) {
         assert_eq!(cut, whole, "{cuts:?}");
     }
 
-    // Of what nobody writes, less than the mark, a pong or two, and a Close; of the message, twice
-    // its size and once more while it moves.
+    // Of the message, twice its size and once more while it moves.
     let mark = 300;
     let config = || -> Config { limits.config().high_water_mark(mark) };
-    let limit = 3 * limits.message.min(bytes.len()) + 3 * mark + 1024;
+    let limit = 3 * limits.message.min(bytes.len()) + 3 * most_queued(mark);
     for cuts in [Cuts::Whole, cuts[1]] {
         measure(|| open(role, config()), bytes, cuts, limit, |_, _| {});
+    }
+    // And the queue alone, where it does not drown in messages.
+    let mut watched = Watched::new(open(role, config()));
+    watched.write(1);
+    for piece in cuts[2].pieces(bytes) {
+        watched.feed(piece, |_, _| {});
+        let queued = watched.ws.buffered_amount();
+        assert!(queued <= most_queued(mark), "{queued} bytes queued");
     }
     against_the_clock(role, limits, bytes, cuts[2]);
 }
@@ -129,6 +136,9 @@ fn against_the_clock(role: Role, limits: Limits, bytes: &[u8], cuts: Cuts) {
     }
     watched.feed(b"", |_, _| {});
     assert_eq!(watched.ws.state(), State::Closed, "left alone, it ends");
-    wire::written(role, &watched.output, false);
-    watched.finish();
+    let done = watched.finish();
+    let frames = wire::written(role, &done.output, false);
+    let closed = |event: &Event<'_>| matches!(event, Event::Close(_));
+    let both = done.events.iter().any(closed) && frames.iter().any(|f| f.opcode == wire::CLOSE);
+    assert_eq!(done.ending.clean, both, "R199: both Closes have left");
 }

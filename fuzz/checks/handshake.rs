@@ -1,7 +1,7 @@
 //! Anything, fed to a connection from its very first byte on.
 
-use sockless::handshake::accept_key;
-use sockless::{ClientRequest, Config, Connection, Event, Response, Role};
+use sockless::handshake::{HandshakeError, accept_key};
+use sockless::{ClientRequest, Config, Connection, Error, Event, Response, Role, State};
 
 use super::head;
 use super::reference::{self, Limits, Seen};
@@ -101,9 +101,12 @@ pub(crate) fn check_server(data: &[u8]) {
         let cut = converse(make(), &bytes, cuts, answer.at_once());
         assert_eq!(cut, whole, "{cuts:?}");
         // What comes before the answer waits for it.
-        if bytes.len() <= small.early {
-            let late = late(make(), &bytes, cuts, wait, answer);
+        let (late, early) = late(make(), &bytes, cuts, wait, answer);
+        if early <= small.early {
             assert_eq!(late, whole, "{cuts:?}, answered {wait} pieces later");
+        } else {
+            let too_much = Error::Handshake(HandshakeError::TooMuchEarlyData);
+            assert_eq!(late.events[1..], [Event::Fail(too_much)]);
         }
     }
 
@@ -112,31 +115,45 @@ pub(crate) fn check_server(data: &[u8]) {
     measure(make, &bytes, cuts[0], limit, |_, _| {});
 }
 
-fn late(ws: Connection, bytes: &[u8], cuts: Cuts, wait: usize, answer: Answer) -> Transcript {
+/// Answers so many pieces after the request; and how much came between the two.
+fn late(
+    ws: Connection,
+    bytes: &[u8],
+    cuts: Cuts,
+    mut wait: usize,
+    answer: Answer,
+) -> (Transcript, usize) {
     let mut watched = Watched::new(ws);
-    let mut pieces_left = None;
+    let (mut fed, mut early, mut asked) = (0, 0, false);
     for piece in cuts.pieces(bytes) {
+        fed += piece.len();
+        let was_open = watched.ws.state() != State::Connecting;
         watched.feed(piece, |_, event| {
-            if matches!(event, Event::Request(_)) {
-                pieces_left = Some(wait);
-            }
+            asked |= matches!(event, Event::Request(_))
         });
-        match pieces_left {
-            Some(0) => {
+        if asked && !was_open {
+            early = fed - head_end(bytes);
+            if wait == 0 {
                 answer.give(&mut watched.ws);
-                pieces_left = None;
             }
-            Some(n) => pieces_left = Some(n - 1),
-            None => {}
+            wait = wait.saturating_sub(1);
         }
         watched.write(usize::MAX);
     }
-    if pieces_left.is_some() {
+    if asked {
         answer.give(&mut watched.ws);
     }
     watched.feed(b"", |_, _| {});
     watched.write(usize::MAX);
-    watched.finish()
+    (watched.finish(), early)
+}
+
+/// The end of a head that was found to be right.
+fn head_end(bytes: &[u8]) -> usize {
+    let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    let mut fours = bytes[start..].windows(4);
+    let end = fours.position(|four| four == b"\r\n\r\n");
+    start + end.expect("a request has an end") + 4
 }
 
 /// What a server says must follow from what it saw.
@@ -149,12 +166,9 @@ fn check_answered(whole: &Transcript, bytes: &[u8]) {
         assert!(answered.is_none_or(|(status, _)| status >= 400));
         return;
     };
-    let start = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
-    let end = bytes[start..]
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n");
-    let end = start + end.expect("a request has an end") + 4;
-    head::check_request_event(request, &bytes[start..end]);
+    let end = head_end(bytes);
+    let head = bytes[..end].strip_prefix(b"\r\n");
+    head::check_request_event(request, head.unwrap_or(&bytes[..end]));
     if let Some((101, frames)) = answered {
         assert!(request.is_upgrade());
         let expected = reference::read(Role::Server, FRAMES, &bytes[end..]);

@@ -165,7 +165,28 @@ fn check_request_of_lines(source: &mut Source<'_>) {
     bytes.extend(b"\r\n");
     right &= lines(source, REQUEST_LINES, 5, &mut bytes);
 
-    let mut watched = Watched::new(Connection::server(Config::default()));
+    // At the limits it passes, below them it does not (R082).
+    let (size, count) = (
+        bytes.len() - before,
+        bytes.iter().filter(|b| **b == b'\n').count(),
+    );
+    let mut config = Config::default();
+    match source.byte() {
+        0 => {
+            config = config
+                .max_head_size(size)
+                .max_headers(count - 2 - before / 2)
+        }
+        1 => (config, right) = (config.max_head_size(size - 1), false),
+        2 => {
+            (config, right) = (
+                config.max_headers((count - 2 - before / 2).max(1) - 1),
+                false,
+            )
+        }
+        _ => {}
+    }
+    let mut watched = Watched::new(Connection::server(config));
     watched.feed(&bytes, |ws, event| {
         if matches!(event, Event::Request(_)) {
             ws.accept(Response::default()).expect("an upgrade");

@@ -207,6 +207,12 @@ pub(crate) fn converse(
     watched.finish()
 }
 
+/// The most of frames that an endpoint queues by itself, with this high-water mark: up to that mark
+/// and one beyond it, a pong that has begun and one that waits, and a Close.
+pub(crate) const fn most_queued(mark: usize) -> usize {
+    mark + 4 * (14 + 125)
+}
+
 /// Feeds all of `bytes` and writes nothing: what the connection holds must be in proportion to what
 /// it received, and below `limit`, at each moment.
 pub(crate) fn measure(
@@ -240,6 +246,7 @@ pub(crate) fn measure(
             held <= SLACK + limit,
             "{held} bytes of heap, whatever was received"
         );
+        assert!(ws.buffered_amount() <= limit, "output without bound");
     }
     assert!(handed_over <= fed + 1);
     drop(ws);
