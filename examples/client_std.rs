@@ -2,11 +2,6 @@
 //!
 //! `cargo run --release --example client_std -- ws://127.0.0.1:8080/`
 
-#![expect(
-    clippy::std_instead_of_core,
-    reason = "a program with an operating system"
-)]
-
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -16,11 +11,10 @@ use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
 use clap::Parser;
-use sockless::{ClientRequest, CloseCode, Config, Connection, Ending, Event};
+use sockless::{ClientRequest, CloseCode, Config, Connection, Ending, Event, State, Transport};
 
 /// How long the server may take to be connected to, and to answer a request or a Close.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long nothing may happen before the socket is looked at again.
 const NAP: Duration = Duration::from_millis(5);
 
@@ -59,7 +53,7 @@ fn main() {
 fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
     let mut request = ClientRequest::new(&arguments.url)?;
     for name in &arguments.subprotocol {
-        request = request.subprotocol(name)?;
+        request = request.with_subprotocol(name)?;
     }
     if request.is_secure() {
         return Err("wss:// needs TLS, which this example does not have".into());
@@ -70,18 +64,19 @@ fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
     };
     let mut stream =
         connect(request.host(), request.port()).map_err(|e| format!("{}: {e}", arguments.url))?;
-    let ws = Connection::client(request, Config::default())?;
-    let mut user = User::new(arguments.ping, binary);
-    let ending = converse(&mut stream, ws, &mut user);
-    if user.is_late() {
-        note(format_args!("the server took too long"));
-    } else {
-        linger(&stream);
-    }
-    ending
+    let config = Config::default()
+        .handshake_timeout(ANSWER_TIMEOUT)
+        .close_timeout(ANSWER_TIMEOUT);
+    let ws = Connection::client(request, config)?;
+    let mut user = User {
+        ping: arguments.ping,
+        binary,
+        lines: None,
+    };
+    converse(&mut stream, ws, &mut user)
 }
 
-/// The protocol: everything else in this file is the arguments, the keyboard, the screen and the clock.
+/// The protocol: everything else in this file is the arguments, the keyboard and the screen.
 ///
 /// The socket never blocks, so that a long message can leave while its echo arrives.
 fn converse(
@@ -89,14 +84,18 @@ fn converse(
     mut ws: Connection,
     user: &mut User,
 ) -> Result<Ending, Box<dyn Error>> {
+    let start = Instant::now();
     let mut buf = [0; 16 * 1024];
     loop {
+        ws.tick(start.elapsed());
         if !ws.output().is_empty() {
             let n = if_ready(stream.write(ws.output()))?.unwrap_or(0);
             ws.sent(n);
         }
-        if ws.is_closed() || user.is_late() {
-            return Ok(ws.end_of_stream());
+        match ws.transport() {
+            Transport::Keep => {}
+            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
+            Transport::Drop => return Ok(ws.end_of_stream()),
         }
         let n = match if_ready(stream.read(&mut buf))? {
             Some(0) => return Ok(ws.end_of_stream()),
@@ -122,26 +121,15 @@ fn if_ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
     }
 }
 
-/// The other end of the conversation: what is typed, what is printed, and how long that one waits.
+/// The other end of the conversation: what is typed, and what is printed.
 struct User {
     ping: Option<String>,
     binary: Option<Vec<u8>>,
     /// The lines of the input, from the moment that the connection is open to the end of the input.
     lines: Option<Receiver<String>>,
-    /// When the server must have answered the request or the Close, or ended the TCP connection.
-    deadline: Option<Instant>,
 }
 
 impl User {
-    fn new(ping: Option<String>, binary: Option<Vec<u8>>) -> Self {
-        Self {
-            ping,
-            binary,
-            lines: None,
-            deadline: Some(Instant::now() + ANSWER_TIMEOUT),
-        }
-    }
-
     fn show(&mut self, ws: &mut Connection, event: Event<'_>) -> Result<(), Box<dyn Error>> {
         match event {
             Event::Open(response) => {
@@ -155,7 +143,6 @@ impl User {
                 if let Some(data) = self.binary.take() {
                     ws.send_binary(&data)?;
                 }
-                self.deadline = None;
                 self.lines = Some(read_lines()?);
             }
             Event::Text(text) => print(&text)?,
@@ -169,10 +156,6 @@ impl User {
                     data.len()
                 ));
             }
-            Event::Rejected(response) => {
-                return Err(format!("rejected with status {}", response.status()).into());
-            }
-            Event::Close(_) => self.finish(),
             Event::Ping(data) => note(format_args!("ping \"{}\"", data.escape_ascii())),
             Event::Pong(data) => note(format_args!("pong \"{}\"", data.escape_ascii())),
             _ => {} // what else there is, the ending tells
@@ -181,8 +164,9 @@ impl User {
     }
 
     /// Sends a line, if one is typed within `wait` and the ones before it are on their way.
-    fn act(&mut self, ws: &mut Connection, wait: Duration) -> Result<(), Box<dyn Error>> {
-        let Some(lines) = self.lines.as_ref().filter(|_| ws.output().is_empty()) else {
+    fn act(&self, ws: &mut Connection, wait: Duration) -> Result<(), Box<dyn Error>> {
+        let idle = ws.state() == State::Open && ws.output().is_empty();
+        let Some(lines) = self.lines.as_ref().filter(|_| idle) else {
             thread::sleep(wait);
             return Ok(());
         };
@@ -191,21 +175,9 @@ impl User {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 ws.close(CloseCode::NORMAL, "")?;
-                self.finish();
             }
         }
         Ok(())
-    }
-
-    /// A Close has gone out: the next thing is the server's to do.
-    fn finish(&mut self) {
-        self.lines = None;
-        self.deadline = Some(Instant::now() + ANSWER_TIMEOUT);
-    }
-
-    fn is_late(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| deadline < Instant::now())
     }
 }
 
@@ -243,19 +215,6 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
         }
     }
     Err(failure)
-}
-
-/// Lets the server end the TCP connection first (RFC 6455 §7.1.1), if it does so soon.
-fn linger(mut stream: &TcpStream) {
-    let until = Instant::now() + LINGER_TIMEOUT;
-    let _ = stream.shutdown(Shutdown::Write);
-    while Instant::now() < until {
-        match if_ready(stream.read(&mut [0; 4096])) {
-            Ok(Some(0)) | Err(_) => return,
-            Ok(Some(_)) => {}
-            Ok(None) => thread::sleep(NAP),
-        }
-    }
 }
 
 /// A message as one line on standard output; its control characters are escaped, so that a server

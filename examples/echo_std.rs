@@ -2,11 +2,6 @@
 //!
 //! `cargo run --release --example echo_std`, then open the address that it prints.
 
-#![expect(
-    clippy::std_instead_of_core,
-    reason = "a program with an operating system"
-)]
-
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{process, thread};
 
 use clap::Parser;
-use sockless::{Config, Connection, Ending, Event, Request, Response};
+use sockless::{Config, Connection, Ending, Event, Request, Response, SendError, State, Transport};
 
 const PAGE: &str = include_str!("echo_std/page.html");
 
@@ -25,11 +20,8 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// Threads are the scarce thing here, so nothing holds one for ever: neither a peer that sends no
 /// request, nor one that stops reading, nor one that is gone without a word, nor too many at once.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-const LINGER_TIMEOUT: Duration = Duration::from_secs(3);
-const LINGER_BYTES: usize = 32 << 20;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 256;
 
 /// Sends back every WebSocket message, and serves a page to try it from.
@@ -90,33 +82,38 @@ fn serve(mut stream: TcpStream, peer: SocketAddr) {
         Ok(ending) => visit.log(format_args!("{ending}")),
         Err(error) => visit.log(format_args!("broken off: {error}")),
     }
-    linger(&mut stream);
 }
 
-/// The protocol: everything else in this file is the page, the arguments, the clock and the log.
+/// The protocol: everything else in this file is the page, the arguments, the ticker and the log.
 fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, Box<dyn Error>> {
+    let config = Config::default()
+        .serve_plain_http()
+        .handshake_timeout(ANSWER_TIMEOUT)
+        .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
+        .close_timeout(ANSWER_TIMEOUT);
     stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-    let mut ws = Connection::server(Config::default().serve_plain_http());
+    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    let mut ws = Connection::server(config);
     let mut buf = [0; 16 * 1024];
     loop {
+        let due = visit
+            .push_line(&mut ws)?
+            .min(ws.tick(visit.now()).unwrap_or(Duration::MAX));
         while !ws.output().is_empty() {
-            let n = ws.output().len();
-            stream.write_all(ws.output())?;
+            let n = stream.write(ws.output())?;
             ws.sent(n);
         }
-        if ws.is_closed() {
-            return Ok(ws.end_of_stream());
+        match ws.transport() {
+            Transport::Keep => {}
+            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
+            Transport::Drop => return Ok(ws.end_of_stream()),
         }
-        let Some(n) = read_until(stream, &mut buf, visit.due)? else {
-            visit.wake(&mut ws)?;
-            continue;
+        let wait = due.saturating_sub(visit.now());
+        let mut input = match read_within(stream, &mut buf, wait)? {
+            Some(0) => return Ok(ws.end_of_stream()),
+            Some(n) => &mut buf[..n],
+            None => continue,
         };
-        if n == 0 {
-            return Ok(ws.end_of_stream());
-        }
-        visit.heard = Instant::now();
-        let mut input = &mut buf[..n];
         while let Some(event) = ws.receive(&mut input) {
             match event {
                 Event::Request(request) => visit.answer(&mut ws, &request)?,
@@ -128,62 +125,46 @@ fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, Box<dyn
     }
 }
 
-/// Reads what there is, or nothing when it is `due` before there is something.
-fn read_until(stream: &mut TcpStream, buf: &mut [u8], due: Instant) -> io::Result<Option<usize>> {
-    loop {
-        let wait = due.saturating_duration_since(Instant::now());
-        if wait.is_zero() {
-            return Ok(None);
-        }
-        stream.set_read_timeout(Some(wait))?;
-        match stream.read(buf) {
-            Ok(n) => return Ok(Some(n)),
-            Err(error) => match error.kind() {
-                // A timeout has the first name on Unix, the second on Windows.
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                _ => return Err(error),
-            },
-        }
+/// Reads what there is, or nothing if it takes longer than `wait`.
+fn read_within(
+    stream: &mut TcpStream,
+    buf: &mut [u8],
+    wait: Duration,
+) -> io::Result<Option<usize>> {
+    stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+    match stream.read(buf) {
+        Ok(n) => Ok(Some(n)),
+        Err(error) => match error.kind() {
+            // A timeout has the first name on Unix, the second on Windows.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
+            _ => Err(error),
+        },
     }
 }
 
-/// Ends the TCP connection after the last byte of ours has arrived (RFC 6455 §7.1.1).
-///
-/// To close a socket with unread input resets it, and a reset takes our Close with it if the peer has
-/// not read that yet. So the peer is told that no more comes, and is read until it says the same.
-fn linger(stream: &mut TcpStream) {
-    let _ = stream.shutdown(Shutdown::Write);
-    let until = Instant::now() + LINGER_TIMEOUT;
-    let (mut buf, mut left) = ([0; 16 * 1024], LINGER_BYTES);
-    while let Ok(Some(n @ 1..)) = read_until(stream, &mut buf, until) {
-        left = left.saturating_sub(n);
-        if left == 0 {
-            return;
-        }
-    }
-}
-
-/// What the server knows of a peer beside the protocol: who it is, what it asked for, what time it is.
+/// What the server knows of a peer beside the protocol: who it is, and what it asked for.
 struct Visit {
     peer: SocketAddr,
     /// The path of its WebSocket, once it has one.
     path: Option<String>,
     since: Instant,
-    heard: Instant,
-    /// When [`wake`](Self::wake) is due.
-    due: Instant,
+    /// When the next line of the ticker is due.
+    line_due: Duration,
 }
 
 impl Visit {
     fn new(peer: SocketAddr) -> Self {
-        let now = Instant::now();
         Self {
             peer,
             path: None,
-            since: now,
-            heard: now,
-            due: now + HANDSHAKE_TIMEOUT,
+            since: Instant::now(),
+            line_due: Duration::MAX,
         }
+    }
+
+    /// The time, as the connection is told it.
+    fn now(&self) -> Duration {
+        self.since.elapsed()
     }
 
     fn answer(&mut self, ws: &mut Connection, request: &Request) -> Result<(), Box<dyn Error>> {
@@ -197,7 +178,9 @@ impl Visit {
             }
             ws.accept(response)?;
             self.path = Some(path.to_owned());
-            self.due = Instant::now() + self.interval();
+            if path == TICKER {
+                self.line_due = self.now() + TICK;
+            }
             self.log(format_args!("open"));
             return Ok(());
         }
@@ -210,38 +193,16 @@ impl Visit {
         Ok(ws.respond(response)?)
     }
 
-    /// What is due at a certain time, whatever the peer does.
-    fn wake(&mut self, ws: &mut Connection) -> Result<(), Box<dyn Error>> {
-        if self.path.is_none() {
-            return Err("no request in time".into());
+    /// Sends a line of the ticker when it is due, and says when the next one is.
+    fn push_line(&mut self, ws: &mut Connection) -> Result<Duration, SendError> {
+        if ws.state() != State::Open {
+            return Ok(Duration::MAX);
         }
-        let silence = self.heard.elapsed();
-        if silence > SILENCE_TIMEOUT {
-            return Err("no answer to a ping".into());
+        if self.now() >= self.line_due {
+            ws.send_text(&format!("connected for {} s", self.now().as_secs()))?;
+            self.line_due += TICK;
         }
-        if silence > SILENCE_TIMEOUT / 2 {
-            ws.send_ping(b"")?;
-        }
-        if self.ticks() {
-            ws.send_text(&format!(
-                "connected for {} s",
-                self.since.elapsed().as_secs()
-            ))?;
-        }
-        self.due = Instant::now() + self.interval();
-        Ok(())
-    }
-
-    fn ticks(&self) -> bool {
-        self.path.as_deref() == Some(TICKER)
-    }
-
-    fn interval(&self) -> Duration {
-        if self.ticks() {
-            TICK
-        } else {
-            SILENCE_TIMEOUT / 2
-        }
+        Ok(self.line_due)
     }
 
     fn log(&self, what: std::fmt::Arguments<'_>) {

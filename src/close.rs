@@ -153,6 +153,18 @@ pub struct Close {
     pub reason: Box<str>,
 }
 
+impl Close {
+    /// As [`parse`], on memory of its own.
+    pub(crate) fn from_body(body: &[u8]) -> Result<Self, Error> {
+        Ok(
+            parse(body)?.map_or_else(Self::default, |(code, reason)| Self {
+                code: Some(code),
+                reason: reason.into(),
+            }),
+        )
+    }
+}
+
 /// Reads the body of a Close frame: its code and reason, or `None` for an empty body.
 ///
 /// # Errors

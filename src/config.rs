@@ -33,6 +33,14 @@ pub enum Delivery {
     /// [`Event::BinaryPart`](crate::Event::BinaryPart): nothing is gathered, so memory does not
     /// depend on the size of a message. Its limits hold all the same.
     Parts,
+    /// As frames, control frames included, in [`Event::FrameHeader`](crate::Event::FrameHeader) and
+    /// [`Event::FramePayload`](crate::Event::FramePayload): for proxies that pass them on with
+    /// [`send_frame_header`](crate::Connection::send_frame_header) exactly as they came.
+    ///
+    /// Headers, their order and the limits are checked; what payloads say is for the ends to judge,
+    /// RSV1 is theirs to agree on, and pings and Closes are theirs to answer. After a Close frame
+    /// nothing more is received.
+    Frames,
 }
 
 /// The limits and choices of a [`Connection`](crate::Connection).

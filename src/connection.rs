@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A failure or refusal passes through Closing while its last bytes wait to be written. The receiving
-//! half ([`receiver`]) and the sending half ([`sender`]) know nothing of each other; here what one
+//! half (`receiver`) and the sending half (`sender`) know nothing of each other; here what one
 //! owes is handed to the other.
 
 pub(crate) mod clock;
@@ -32,10 +32,11 @@ use crate::close::{ABNORMAL, CloseCode, NO_STATUS};
 use crate::config::Config;
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
-use crate::frame::{Opcode, Role};
-use crate::handshake::{ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake};
+use crate::frame::{Header, Role};
+use crate::handshake::{ClientHandshake, ClientRequest, Response, ServerHandshake};
+use crate::prepared::Prepared;
 use clock::{Clock, Seen, Stage, Verdict};
-use opening::Opening;
+use opening::{Opening, Over};
 use receiver::Receiver;
 use sender::{Fin, Sender};
 
@@ -179,6 +180,10 @@ impl Connection {
     /// that answered late read what came early.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+        // What came before a late answer goes first.
+        if self.opening.is_some() {
+            return self.receive_slowly(input);
+        }
         let Some((opcode, payload)) = self.receiver.take_message(input) else {
             return self.receive_slowly(input);
         };
@@ -300,7 +305,10 @@ impl Connection {
         self.sender
             .queue
             .text(|out| handshake.respond(&response, out))?;
-        self.on_handshake_over(None);
+        self.on_handshake_over(Over {
+            error: None,
+            status: Some(response.status()),
+        });
         Ok(())
     }
 
@@ -313,7 +321,7 @@ impl Connection {
     /// client finds no mask.
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.sender.send_message(Opcode::Text, text.as_bytes())
+        self.sender.send_text(text)
     }
 
     /// Queues a binary message (§5.6), in fragments if [`Config::fragment_size`] says so.
@@ -323,7 +331,20 @@ impl Connection {
     /// As [`send_text`](Self::send_text).
     #[inline]
     pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
-        self.sender.send_message(Opcode::Binary, data)
+        self.sender.send_binary(data)
+    }
+
+    /// Queues a message that is shared with other connections, or too large to copy (§5.6).
+    ///
+    /// A server queues a header and a reference to the payload. A client has to mask each frame with
+    /// a key of its own, so it masks a copy; so does a connection whose
+    /// [`Config::fragment_size`] is below the payload's length.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        self.sender.send_prepared(message)
     }
 
     /// Queues a part of a text message whose length need not be known (§5.4).
@@ -347,7 +368,7 @@ impl Connection {
     /// As [`send_text`](Self::send_text), with [`SendError::MessageInProgress`] for a part of a text
     /// message inside a binary one.
     pub fn send_text_part(&mut self, text: &str, fin: Fin) -> Result<(), SendError> {
-        self.sender.send_part(Opcode::Text, text.as_bytes(), fin)
+        self.sender.send_text_part(text, fin)
     }
 
     /// Queues a part of a binary message whose length need not be known (§5.4).
@@ -356,7 +377,38 @@ impl Connection {
     ///
     /// As [`send_text_part`](Self::send_text_part), with the types the other way round.
     pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
-        self.sender.send_part(Opcode::Binary, data, fin)
+        self.sender.send_binary_part(data, fin)
+    }
+
+    /// Queues the header of a frame, whose payload follows in any number of
+    /// [`send_frame_payload`](Self::send_frame_payload) (§5.2): for proxies that pass frames on as they
+    /// came, with [`Delivery::Frames`](crate::Delivery::Frames). A client's key is drawn afresh,
+    /// whatever `header` says of a mask.
+    ///
+    /// What a frame may carry is the caller's responsibility, and RSV1 the ends' agreement. Until the
+    /// payload is complete nothing else can be sent, and a ping that is received is not answered; if
+    /// the connection fails then, it ends without a Close. A Close frame is this end's Close.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
+    /// §5.5; [`SendError::NoMessage`] or [`SendError::MessageInProgress`] for a data frame out of order
+    /// (§5.4); [`SendError::FrameOverrun`] for a length of 2^63 or more;
+    /// [`SendError::FrameInProgress`] inside a frame; [`SendError::Connecting`],
+    /// [`SendError::Closed`] or [`SendError::Entropy`] as [`send_text`](Self::send_text).
+    pub fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
+        self.sender.send_frame_header(header)
+    }
+
+    /// Queues a piece of the payload of the frame that was begun, not masked (§5.2). The frame is
+    /// complete with the last byte that its header announced.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::FrameOverrun`] for more than that, or without a frame; [`SendError::Connecting`] or
+    /// [`SendError::Closed`] as [`send_text`](Self::send_text).
+    pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        self.sender.send_frame_payload(piece)
     }
 
     /// Queues a ping with at most 125 bytes of payload (§5.5.2).
@@ -393,7 +445,7 @@ impl Connection {
     /// [`SendError::ClientCloseCode`] for code 1010 from a server, [`SendError::Entropy`] if a client
     /// finds no mask.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.sender.close(Some(code), reason)
+        self.sender.close(code, reason)
     }
 
     /// As [`close`](Self::close), with a Close that has no code: the peer sees 1005 (§7.1.5).
@@ -402,7 +454,7 @@ impl Connection {
     ///
     /// As [`close`](Self::close).
     pub fn close_without_code(&mut self) -> Result<(), SendError> {
-        self.sender.close(None, "")
+        self.sender.close_without_code()
     }
 
     /// The next bytes to write to the transport; empty only when there are none at all.
@@ -414,8 +466,16 @@ impl Connection {
         self.sender.queue.output()
     }
 
-    /// The first `n` bytes of [`output`](Self::output) have been written. A larger `n` counts as all
-    /// of it.
+    /// All bytes to write to the transport, in order, as slices of which none is empty; for
+    /// transports that can write several at once, with
+    /// [`IoSlice`](https://doc.rust-lang.org/std/io/struct.IoSlice.html). The first is
+    /// [`output`](Self::output).
+    pub fn outputs(&self) -> impl Iterator<Item = &[u8]> {
+        self.sender.queue.runs()
+    }
+
+    /// The first `n` bytes of [`output`](Self::output), or of all [`outputs`](Self::outputs) together,
+    /// have been written. A larger `n` counts as all of them.
     #[inline]
     pub fn sent(&mut self, n: usize) {
         self.sender.queue.sent(n);
@@ -424,8 +484,8 @@ impl Connection {
     /// All bytes that wait to be written: `bufferedAmount` of the browser's API, with headers.
     ///
     /// It grows with each send and has no limit of its own: a caller that produces faster than its
-    /// peer reads watches it. What the connection queues by itself stays below
-    /// [`Config::high_water_mark`], one pong, and one Close.
+    /// peer reads watches it. What the connection queues by itself adds at most two pongs and a Close
+    /// to [`Config::high_water_mark`].
     #[inline]
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
@@ -493,6 +553,42 @@ impl Connection {
         self.clock.round_trip()
     }
 
+    /// The two halves of an open connection, for two tasks that share no lock.
+    ///
+    /// They have no clock: deadlines are the caller's. [`join`](Self::join) puts them together again,
+    /// to ask how the connection ended, for example.
+    ///
+    /// # Errors
+    ///
+    /// The connection itself if it is not open, or if what came before a request was answered has not
+    /// been received yet.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the connection is handed back, not reported"
+    )]
+    pub fn split(self) -> Result<(Receiver, Sender), Self> {
+        match self.state() {
+            State::Open if self.opening.is_none() => Ok((self.receiver, self.sender)),
+            _ => Err(self),
+        }
+    }
+
+    /// Puts the halves of one connection together again.
+    #[must_use]
+    pub fn join(receiver: Receiver, sender: Sender) -> Self {
+        let config = Config::default();
+        Self {
+            role: sender.role(),
+            receiver,
+            sender,
+            opening: None,
+            clock: Clock::new(&config),
+            heard: false,
+            unreported: None,
+            ending: None,
+        }
+    }
+
     /// Which end this is.
     #[must_use]
     pub const fn role(&self) -> Role {
@@ -517,6 +613,10 @@ impl Connection {
             self.opening.as_deref(),
             Some(Opening::Request { .. } | Opening::Response(_))
         )
+    }
+
+    fn is_opened(&self) -> bool {
+        matches!(self.opening.as_deref(), None | Some(Opening::Early { .. }))
     }
 
     fn stage(&self) -> Stage {
@@ -548,7 +648,7 @@ impl Connection {
     fn receive_frames<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
         let event = self
             .receiver
-            .receive(input, |reply| self.sender.reply(reply));
+            .receive_with(input, |reply| self.sender.reply(reply));
         if let Some(Event::Pong(payload)) = &event {
             self.clock.on_pong(payload);
         }
@@ -563,10 +663,12 @@ impl Connection {
         if let Some(ending) = &self.ending {
             return Ending::clone(ending);
         }
-        let (mut error, mut response) = (self.receiver.failure(), None);
+        let (mut error, mut status, mut response) = (self.receiver.failure(), None, None);
         match self.opening.as_deref_mut() {
             Some(Opening::Response(handshake)) => response = handshake.end_of_stream(),
-            Some(Opening::Over(failure)) => error = failure.map(Error::Handshake),
+            Some(Opening::Over(over)) => {
+                (error, status) = (over.error.map(Error::Handshake), over.status);
+            }
             _ => {}
         }
         let close = self.receiver.peer_close();
@@ -578,9 +680,11 @@ impl Connection {
             clean: close.is_some() && self.sender.close_sent(),
             truncated: self.is_connecting() || self.receiver.is_mid_message(),
             reset: matches!(reset, Reset::Yes),
+            opened: self.is_opened(),
             closed_first: self.sender.closed_first(),
             sent_code: self.sender.sent_code(),
             error,
+            status: status.or_else(|| response.as_ref().map(|response| response.status())),
             response,
         };
         self.on_end(ending.clone());
@@ -597,8 +701,8 @@ impl Connection {
     }
 
     /// Connecting → Closing: answered, refused or failed; Closed once the answer is written.
-    fn on_handshake_over(&mut self, error: Option<HandshakeError>) {
-        self.opening = Some(Box::new(Opening::Over(error)));
+    fn on_handshake_over(&mut self, over: Over) {
+        self.opening = Some(Box::new(Opening::Over(over)));
         self.receiver.shut();
         self.sender.shut();
     }
@@ -611,7 +715,10 @@ impl Connection {
             }
             Error::Handshake(error) => {
                 self.sender.queue.clear();
-                self.on_handshake_over(Some(error));
+                self.on_handshake_over(Over {
+                    error: Some(error),
+                    status: None,
+                });
             }
             Error::CloseTimeout => {
                 // What ended the connection has been reported, unless it is this.

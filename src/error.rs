@@ -161,6 +161,14 @@ pub enum SendError {
     ClientCloseCode,
     /// A new message, or a part of the other type, inside a message that is sent in parts (§5.4).
     MessageInProgress,
+    /// A continuation frame with no message to continue (§5.4).
+    NoMessage,
+    /// Anything but its payload inside a frame whose payload is sent in pieces (§5.4).
+    FrameInProgress,
+    /// More payload than the frame's header announced, or payload without a frame (§5.2).
+    FrameOverrun,
+    /// A control frame that is fragmented or has a reserved bit set (§5.5).
+    InvalidControl,
     /// The source of entropy failed, so that no mask can be drawn (§5.3).
     Entropy,
     /// There is no request that waits for an answer.
@@ -185,6 +193,10 @@ impl fmt::Display for SendError {
             Self::ReasonTooLong => "close reason above 123 bytes",
             Self::ClientCloseCode => "close code 1010 is for clients only",
             Self::MessageInProgress => "another message is being sent in parts",
+            Self::NoMessage => "no message to continue",
+            Self::FrameInProgress => "a frame's payload is being sent in pieces",
+            Self::FrameOverrun => "more payload than the frame has",
+            Self::InvalidControl => "control frame fragmented or with a reserved bit",
             Self::Entropy => "no entropy for a mask",
             Self::NoRequest => "no request waits for an answer",
             Self::NotUpgrade => "the request is not for a WebSocket",

@@ -7,7 +7,7 @@ use core::fmt;
 use crate::close::{self, Close, CloseCode};
 use crate::connection::sender::Fin;
 use crate::error::Error;
-use crate::frame::Role;
+use crate::frame::{Header, Role};
 use crate::handshake::{Request, Response};
 
 /// What the peer did, as [`Connection::receive`](crate::Connection::receive) reports it.
@@ -48,6 +48,11 @@ pub enum Event<'b> {
         /// Whether it ends here.
         fin: Fin,
     },
+    /// A frame begins, with [`Delivery::Frames`](crate::Delivery::Frames) (§5.2).
+    FrameHeader(Header),
+    /// A piece of the payload of the frame that has begun; not masked, and never empty. The frame ends
+    /// with the last byte that its header announced.
+    FramePayload(Cow<'b, [u8]>),
     /// A ping, at most 125 bytes, answered unless [`PongMode`](crate::PongMode) says otherwise
     /// (§5.5.2).
     Ping(Cow<'b, [u8]>),
@@ -83,6 +88,8 @@ impl Event<'_> {
                 first,
                 fin,
             },
+            Self::FrameHeader(header) => Event::FrameHeader(header),
+            Self::FramePayload(data) => Event::FramePayload(own(data)),
             Self::Ping(data) => Event::Ping(own(data)),
             Self::Pong(data) => Event::Pong(own(data)),
             Self::Close(close) => Event::Close(close),
@@ -103,6 +110,8 @@ pub struct Ending {
     pub code: u16,
     /// The reason of the peer's Close.
     pub reason: Box<str>,
+    /// Whether the connection was ever open.
+    pub opened: bool,
     /// Whether both Close frames were exchanged before the transport ended.
     pub clean: bool,
     /// Whether the transport ended inside a frame, a message or the handshake.
@@ -115,8 +124,10 @@ pub struct Ending {
     pub sent_code: Option<CloseCode>,
     /// Why this endpoint failed the connection, if it did.
     pub error: Option<Error>,
-    /// Client: the response other than 101, if its body lasted until the end of the transport, so
-    /// that no [`Event::Rejected`] could report it.
+    /// The status of the HTTP response that took the place of the connection, sent or received.
+    pub status: Option<u16>,
+    /// Client: that response, if its body lasted until the end of the transport, so that no
+    /// [`Event::Rejected`] could report it.
     pub response: Option<Box<Response>>,
 }
 
@@ -125,13 +136,15 @@ impl fmt::Display for Ending {
         if let Some(error) = self.error {
             return write!(f, "connection failed: {error}");
         }
-        if let Some(response) = &self.response {
-            return write!(f, "rejected with status {}", response.status());
+        if let Some(status) = self.status {
+            return write!(f, "not opened: HTTP status {status}");
         }
-        let how = match (self.clean, self.truncated) {
-            (true, _) => "closed",
-            (false, true) => "transport ended in mid-message",
-            (false, false) => "transport ended without a closing handshake",
+        let how = match (self.clean, self.reset, self.opened, self.truncated) {
+            (true, ..) => "closed",
+            (_, true, ..) => "transport was reset",
+            (_, _, false, _) => "transport ended in the opening handshake",
+            (_, _, _, true) => "transport ended in mid-message",
+            _ => "transport ended without a closing handshake",
         };
         match CloseCode::new(self.code) {
             Some(code) => write!(f, "{how}: {code}"),

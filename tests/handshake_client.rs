@@ -160,6 +160,7 @@ fn r004_nothing_splits_the_request() {
 }
 
 #[test]
+// R012 among them.
 fn r010_to_r014_request() {
     assert_eq!(
         written(&uri("ws://example.com/chat?room=1")),
@@ -245,13 +246,13 @@ fn r013_a_key_for_each_connection() {
 #[test]
 fn r015_subprotocols() {
     let request = uri("ws://h")
-        .subprotocol("chat")
+        .with_subprotocol("chat")
         .unwrap()
-        .subprotocol("Chat")
+        .with_subprotocol("Chat")
         .unwrap();
     assert!(written(&request).contains("\r\nSec-WebSocket-Protocol: chat, Chat\r\n"));
     assert!(!written(&uri("ws://h")).contains("Protocol"));
-    let again = request.clone().subprotocol("chat");
+    let again = request.clone().with_subprotocol("chat");
     assert_eq!(again.err(), Some(InvalidHeader::RepeatedSubprotocol));
     for name in [
         "",
@@ -264,7 +265,7 @@ fn r015_subprotocols() {
         "\u{e9}",
         "\"a\"",
     ] {
-        let refused = request.clone().subprotocol(name);
+        let refused = request.clone().with_subprotocol(name);
         assert_eq!(refused.err(), Some(InvalidHeader::Subprotocol), "{name:?}");
     }
 }
@@ -276,10 +277,10 @@ fn r016_no_extension_is_offered() {
 
 #[test]
 fn r017_origin() {
-    let request = uri("ws://h").origin("https://a.example").unwrap();
+    let request = uri("ws://h").with_origin("https://a.example").unwrap();
     assert!(written(&request).contains("\r\nOrigin: https://a.example\r\n"));
     // The last one counts, however it is set.
-    let request = request.header("origin", "null").unwrap();
+    let request = request.with_header("origin", "null").unwrap();
     assert!(written(&request).contains("\r\nOrigin: null\r\n"));
     assert_eq!(written(&request).matches("rigin: ").count(), 1);
     for origin in [
@@ -290,24 +291,25 @@ fn r017_origin() {
         "https://a\r\nX: y",
         "https://\u{e9}",
     ] {
-        let refused = request.clone().origin(origin);
+        let refused = request.clone().with_origin(origin);
         assert_eq!(refused.err(), Some(InvalidHeader::Origin), "{origin:?}");
     }
-    let refused = request.header("Origin", b"\xff");
+    let refused = request.with_header("Origin", b"\xff");
     assert_eq!(refused.err(), Some(InvalidHeader::Origin));
 }
 
+/// T41.
 #[test]
 fn r018_headers_of_the_caller() {
     let request = uri("ws://h")
-        .header("Cookie", "a=b")
+        .with_header("Cookie", "a=b")
         .unwrap()
-        .header("X", b"\xff\t")
+        .with_header("X", b"\xff\t")
         .unwrap();
     assert!(written_bytes(&request).ends_with(b"\r\nCookie: a=b\r\nX: \xff\t\r\n\r\n"));
     for name in ["", "a b", "a:", "a\r\nb", "\u{e9}", "a\0"] {
         assert_eq!(
-            request.clone().header(name, "v").err(),
+            request.clone().with_header(name, "v").err(),
             Some(InvalidHeader::Name),
             "{name:?}"
         );
@@ -315,7 +317,7 @@ fn r018_headers_of_the_caller() {
         assert_eq!(response.err(), Some(InvalidHeader::Name), "{name:?}");
     }
     for value in ["a\r\nb: c", "a\nb", "a\rb", "a\0b", "\x7f", "\x1b[31m"] {
-        let refused = request.clone().header("X", value);
+        let refused = request.clone().with_header("X", value);
         assert_eq!(refused.err(), Some(InvalidHeader::Value), "{value:?}");
         let response = Response::default().with_header("X", value);
         assert_eq!(response.err(), Some(InvalidHeader::Value), "{value:?}");
@@ -335,7 +337,7 @@ fn r018_headers_of_the_caller() {
         "Sec-WebSocket-Anything",
     ];
     for name in reserved {
-        let refused = request.clone().header(name, "v");
+        let refused = request.clone().with_header(name, "v");
         assert_eq!(refused.err(), Some(InvalidHeader::Reserved), "{name}");
         let response = Response::default().with_header(name, "v");
         assert_eq!(response.err(), Some(InvalidHeader::Reserved), "{name}");
@@ -360,6 +362,7 @@ fn r019_nothing_before_the_response() {
     assert_eq!((ws.output(), ws.state()), (&request[..], State::Connecting));
 }
 
+/// T44.
 #[test]
 fn r030_other_statuses() {
     let cases = [
@@ -605,6 +608,7 @@ fn r033_upgrade() {
     );
 }
 
+/// T34: a list is as good.
 #[test]
 fn r034_connection() {
     for value in [
@@ -640,6 +644,7 @@ fn r034_connection() {
     );
 }
 
+/// T36.
 #[test]
 fn r035_accept() {
     opens(&Head::response().set("Sec-WebSocket-Accept", format!(" \t{ACCEPT}\t ")));
@@ -702,9 +707,9 @@ fn r039_several_extension_lines() {
 
 fn answered(config: &Config, values: &[&str]) -> Outcome {
     let request = uri("ws://h")
-        .subprotocol("chat")
+        .with_subprotocol("chat")
         .unwrap()
-        .subprotocol("mqtt")
+        .with_subprotocol("mqtt")
         .unwrap();
     let head = values.iter().fold(Head::response(), |head, value| {
         head.add("Sec-WebSocket-Protocol", value)
@@ -712,6 +717,7 @@ fn answered(config: &Config, values: &[&str]) -> Outcome {
     ask(config, &request, &head.bytes())
 }
 
+/// T38.
 #[test]
 fn r040_subprotocol() {
     for name in ["chat", "mqtt", " mqtt\t"] {
@@ -831,6 +837,7 @@ fn r046_body_headers_on_a_101() {
     }
 }
 
+/// T40.
 #[test]
 fn r047_frames_behind_the_response() {
     let bytes = [&Head::response().bytes()[..], b"\x81\x02hi\x82\x00\x88\x00"].concat();

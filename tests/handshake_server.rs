@@ -2,9 +2,13 @@
 
 mod handshake_support;
 
-use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, serve};
+use core::time::Duration;
+
+use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, ask, serve};
 use sockless::handshake::{HandshakeError, same_origin};
-use sockless::{Config, Connection, Error, Event, Request, Response, SendError, State};
+use sockless::{
+    ClientRequest, Config, Connection, Error, Event, Request, Response, SendError, State,
+};
 
 fn request(outcome: &Outcome) -> &Request {
     match outcome.events.first() {
@@ -292,6 +296,7 @@ fn r065_plain_http() {
     refuses_bytes(&Config::default(), &bytes, HandshakeError::MissingUpgrade);
 }
 
+/// T33: lists, several lines, mixed case, and no substrings.
 #[test]
 fn r066_connection() {
     for connection in [
@@ -326,6 +331,7 @@ fn r066_connection() {
     );
 }
 
+/// T35.
 #[test]
 fn r067_key() {
     for key in [
@@ -383,6 +389,7 @@ fn r069_key_with_pad_bits() {
     );
 }
 
+/// T37.
 #[test]
 fn r070_other_versions() {
     for version in ["0", "7", "8", "14", "25", "255"] {
@@ -449,6 +456,7 @@ fn r073_repeated_subprotocol() {
     accepts(&Head::request().add(name, "chat, Chat"));
 }
 
+/// T39: an offer that is not wanted does not fail the handshake.
 #[test]
 fn r074_extensions() {
     let name = "Sec-WebSocket-Extensions";
@@ -550,6 +558,7 @@ fn r077_r078_answers_of_the_caller() {
     }
 }
 
+/// T42.
 #[test]
 fn r079_bodies() {
     for length in ["1", "5", "00001", "99999999999999999999999999"] {
@@ -712,6 +721,7 @@ fn r082_header_lines_are_counted() {
     refuses_bytes(&config, &with(129), HandshakeError::TooManyHeaders);
 }
 
+/// T32: a long head is not parsed again and again.
 #[test]
 fn r083_byte_by_byte_is_linear() {
     let limit = 4 << 20;
@@ -755,6 +765,21 @@ fn bytes_with_early(size: usize) -> Vec<u8> {
         b"\x81\x82\0\0\0\0hi!".get(..size).unwrap().to_vec(),
     ]
     .concat()
+}
+
+#[test]
+fn r085_deadline() {
+    let second = Duration::from_secs(1);
+    let mut ws = Connection::server(Config::default().handshake_timeout(second));
+    assert_eq!(ws.tick(Duration::ZERO), Some(second));
+    let mut start = b"GET / HTTP/1.1\r\n".to_vec();
+    assert_eq!(ws.receive(&mut &mut start[..]), None);
+    // What trickles in does not move the deadline.
+    assert_eq!(ws.tick(second / 2), Some(second));
+    let _ = ws.tick(second);
+    let error = Error::Handshake(HandshakeError::Timeout);
+    assert_eq!(ws.receive(&mut &mut [][..]), Some(Event::Fail(error)));
+    assert!(ws.output().starts_with(b"HTTP/1.1 408 Request Timeout\r\n"));
 }
 
 #[test]
@@ -867,6 +892,48 @@ fn r093_headers_of_the_acceptance() {
 }
 
 #[test]
+fn r093_a_response_that_is_passed_on() {
+    let upstream = Head::response()
+        .add("Sec-WebSocket-Protocol", "chat")
+        .add("Set-Cookie", "a=b");
+    let request = ClientRequest::new("ws://h")
+        .unwrap()
+        .with_subprotocol("chat")
+        .unwrap();
+    let mut outcome = ask(&Config::default(), &request, &upstream.bytes());
+    let Some(Event::Open(received)) = outcome.events.pop() else {
+        panic!("not open")
+    };
+
+    let mut ws = Connection::server(Config::default());
+    let head = Head::request().set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let mut bytes = head.add("Sec-WebSocket-Protocol", "chat").bytes();
+    assert!(ws.receive(&mut &mut bytes[..]).is_some());
+    ws.accept(*received).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(ws.output()),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
+         Set-Cookie: a=b\r\n\r\n"
+    );
+
+    let upstream = "HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\
+                    WWW-Authenticate: Basic\r\n\r\n3\r\nno!\r\n0\r\n\r\n";
+    let mut outcome = ask(&Config::default(), &request, upstream.as_bytes());
+    let Some(Event::Rejected(received)) = outcome.events.pop() else {
+        panic!("not rejected")
+    };
+    let mut ws = Connection::server(Config::default());
+    assert!(ws.receive(&mut &mut Head::request().bytes()[..]).is_some());
+    ws.respond(*received).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(ws.output()),
+        "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nWWW-Authenticate: Basic\r\n\
+         Content-Length: 3\r\n\r\nno!"
+    );
+}
+
+#[test]
 fn r094_frames_follow_at_once() {
     let mut ws = Connection::server(Config::default());
     let mut bytes = Head::request().bytes();
@@ -926,4 +993,45 @@ fn r096_one_answer() {
     assert_eq!(ws.respond(Response::new(404)), Ok(()));
     assert_eq!(ws.accept(Response::default()), Err(SendError::NoRequest));
     assert_eq!(ws.respond(Response::new(404)), Err(SendError::NoRequest));
+}
+
+/// R084, T40: what came before a late answer is received before what comes after it, wherever the
+/// answer falls, and however whole the later message is.
+#[test]
+fn r084_early_bytes_come_before_later_ones() {
+    let masked = |text: &[u8]| {
+        let mut bytes = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
+        bytes.extend(text);
+        bytes
+    };
+    let wire = [
+        masked(b"first message"),
+        masked(b"second message"),
+        masked(b"third message"),
+    ]
+    .concat();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for early in 0..=wire.len() {
+        let mut ws = Connection::server(Config::default());
+        let mut bytes = [&request[..], &wire[..early]].concat();
+        let mut input = &mut bytes[..];
+        assert!(matches!(ws.receive(&mut input), Some(Event::Request(_))));
+        assert!(ws.receive(&mut input).is_none());
+        ws.accept(Response::default()).unwrap();
+        let mut rest = wire[early..].to_vec();
+        let mut input = &mut rest[..];
+        let mut texts = Vec::new();
+        while let Some(event) = ws.receive(&mut input) {
+            match event {
+                Event::Text(text) => texts.push(text.into_owned()),
+                other => panic!("{other:?} after {early} early bytes"),
+            }
+        }
+        assert_eq!(
+            texts,
+            ["first message", "second message", "third message"],
+            "{early}"
+        );
+    }
 }

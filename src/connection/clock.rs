@@ -228,9 +228,9 @@ impl Running {
             }
         };
         match earliest {
+            None | Some((NEVER, _)) => Verdict::Wait(None),
             Some((at, verdict)) if at <= self.now => verdict,
-            Some((at, _)) if at < NEVER => Verdict::Wait(Some(Duration::from_nanos(at))),
-            _ => Verdict::Wait(None),
+            Some((at, _)) => Verdict::Wait(Some(Duration::from_nanos(at))),
         }
     }
 }

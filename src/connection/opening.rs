@@ -24,7 +24,15 @@ pub(super) enum Opening {
     /// Server, open: what arrived before the answer is still to be read, from `at` on.
     Early { bytes: Vec<u8>, at: usize },
     /// The handshake came to nothing.
-    Over(Option<HandshakeError>),
+    Over(Over),
+}
+
+/// Why a handshake came to nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over {
+    pub(super) error: Option<HandshakeError>,
+    /// The response that ended it.
+    pub(super) status: Option<u16>,
 }
 
 impl Connection {
@@ -63,12 +71,19 @@ impl Connection {
                 }
                 Ok(Answer::Rejected(response)) => {
                     self.sender.queue.clear();
-                    self.on_handshake_over(None);
+                    let status = Some(response.status());
+                    self.on_handshake_over(Over {
+                        error: None,
+                        status,
+                    });
                     Some(Event::Rejected(response))
                 }
                 Err(error) => {
                     self.sender.queue.clear();
-                    self.on_handshake_over(Some(error));
+                    self.on_handshake_over(Over {
+                        error: Some(error),
+                        status: None,
+                    });
                     Some(Event::Fail(Error::Handshake(error)))
                 }
             },
@@ -93,7 +108,10 @@ impl Connection {
     /// Answers a request that is none with the status that says why.
     pub(super) fn refuse<'b>(&mut self, error: HandshakeError) -> Event<'b> {
         self.sender.queue.text(|out| error.write_response(out));
-        self.on_handshake_over(Some(error));
+        self.on_handshake_over(Over {
+            error: Some(error),
+            status: error.status(),
+        });
         Event::Fail(Error::Handshake(error))
     }
 }

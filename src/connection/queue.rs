@@ -1,29 +1,52 @@
-//! The bytes to write, in order, and the one frame that may overtake.
+//! The bytes to write, in order: frames behind each other in one buffer, and beside it what does not
+//! go through the buffer.
 //!
-//! Whole frames are queued behind each other in one buffer. A pong that would have to wait behind a
-//! long backlog goes ahead of it instead: it is written where the frame that is being written ends
-//! (R177), and while it has not begun, a newer one takes its place (R174).
+//! A shared payload is not copied: the buffer holds its frame's header, and the payload is written
+//! behind that. A pong that would have to wait behind a long backlog goes ahead of it: it is written
+//! where the frame that is being written ends (R177), and while it has not begun, a newer one takes
+//! its place (R174).
 
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::frame::{Header, MAX_HEADER_SIZE, Opcode, Role, Rules};
 use crate::mask;
+use crate::prepared::SharedPayload;
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    /// Handshake text and frames; `bytes[sent..]` is still to be written.
+    /// Handshake text, frames, and the headers of frames whose payload is shared.
     bytes: Vec<u8>,
+    /// How much of `bytes` has been written.
     sent: usize,
     /// The start of some frame in `bytes`, from which [`frame_end`](Self::frame_end) walks on; or
     /// the end of the text.
     boundary: usize,
-    urgent: Urgent,
     close: Mark,
     /// All bytes that have ever been written.
     written: u64,
+    aside: Option<Box<Aside>>,
 }
 
-/// Frames that go ahead of what waits in `bytes`.
+/// What is written between the bytes of the buffer.
+#[derive(Debug, Default)]
+struct Aside {
+    shared: VecDeque<Shared>,
+    /// What is left of all shared payloads.
+    shared_len: usize,
+    urgent: Urgent,
+}
+
+/// A payload that stands in no buffer of ours.
+struct Shared {
+    payload: SharedPayload,
+    sent: usize,
+    /// Where in the queue's `bytes` it is due: the end of its header.
+    at: usize,
+}
+
+/// Frames that go ahead of what waits in the buffer.
 #[derive(Debug, Default)]
 struct Urgent {
     /// A frame that has begun to be written, if any, then the newest one.
@@ -31,7 +54,7 @@ struct Urgent {
     sent: usize,
     /// The end of the frame that has begun.
     begun: usize,
-    /// Where in the queue's `bytes` they are due: the end of a frame.
+    /// Where in the queue's `bytes` they are due: the end of a frame, behind its payload.
     at: usize,
 }
 
@@ -49,28 +72,46 @@ enum Mark {
 /// allocation, and an idle connection holds next to nothing.
 const KEPT: usize = 128;
 
+/// Shared payloads below this are copied: that is cheaper than a run of their own.
+const SHARED: usize = 256;
+
 impl Queue {
     /// The next bytes to write; empty only if there are none at all.
     #[inline]
     pub(crate) fn output(&self) -> &[u8] {
-        if self.urgent.bytes.is_empty() {
-            self.bytes.get(self.sent..).unwrap_or_default()
-        } else {
-            self.output_with_urgent()
+        match &self.aside {
+            None => self.bytes.get(self.sent..).unwrap_or_default(),
+            Some(_) => self.runs().next().unwrap_or_default(),
         }
     }
 
-    /// The first `n` bytes of [`output`](Self::output) have been written.
+    /// All bytes to write, in order, as slices of which none is empty.
+    pub(crate) fn runs(&self) -> Runs<'_> {
+        let (shared_sent, urgent_sent) = self.aside.as_ref().map_or((0, 0), |aside| {
+            (
+                aside.shared.front().map_or(0, |shared| shared.sent),
+                aside.urgent.sent,
+            )
+        });
+        Runs {
+            queue: self,
+            sent: self.sent,
+            shared: 0,
+            shared_sent,
+            urgent_sent,
+        }
+    }
+
+    /// The first `n` bytes of what is to be written have been written.
     #[inline]
     pub(crate) fn sent(&mut self, n: usize) {
-        let n = n.min(self.output().len());
+        let n = n.min(self.len());
         self.written += u64::try_from(n).unwrap_or_default();
-        if self.urgent.bytes.is_empty() || self.sent < self.urgent.at {
-            self.sent += n;
-        } else {
-            self.urgent.advance(n);
+        match self.aside {
+            None => self.sent += n,
+            Some(_) => self.sent_with_aside(n),
         }
-        if self.sent == self.bytes.len() {
+        if self.sent == self.bytes.len() && self.aside.is_none() {
             self.drained();
         } else if self.sent >= KEPT && self.sent > self.bytes.len() / 2 {
             self.compact();
@@ -80,7 +121,10 @@ impl Queue {
     /// All bytes that are still to be written.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.sent + self.urgent.bytes.len() - self.urgent.sent
+        let aside = self.aside.as_ref().map_or(0, |aside| {
+            aside.shared_len + aside.urgent.bytes.len() - aside.urgent.sent
+        });
+        self.bytes.len() - self.sent + aside
     }
 
     /// All bytes that have been written, from the beginning on.
@@ -107,20 +151,62 @@ impl Queue {
         }
     }
 
+    /// Appends a frame whose payload is not masked, and is not copied unless it is short.
+    pub(crate) fn push_shared(&mut self, header: &Header, payload: &SharedPayload) {
+        if payload.bytes().len() < SHARED {
+            return self.push(header, payload.bytes());
+        }
+        self.push(header, &[]);
+        let aside = self.aside.get_or_insert_default();
+        aside.shared_len += payload.bytes().len();
+        aside.shared.push_back(Shared {
+            payload: SharedPayload::clone(payload),
+            sent: 0,
+            at: self.bytes.len(),
+        });
+    }
+
+    /// Appends a piece of the payload of the frame whose header was pushed last.
+    pub(crate) fn push_piece(&mut self, piece: &[u8], mask: Option<[u8; 4]>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(piece);
+        if let (Some(key), Some(piece)) = (mask, self.bytes.get_mut(start..)) {
+            mask::apply(key, piece);
+        }
+    }
+
+    /// The frame whose payload was pushed in pieces is complete.
+    pub(crate) fn end_pieces(&mut self, opcode: Opcode) {
+        // Its header may be gone already, so nobody could walk over it.
+        self.boundary = self.bytes.len();
+        if opcode == Opcode::Close {
+            self.close = Mark::At(self.bytes.len());
+        }
+    }
+
     /// Queues a control frame ahead of every frame that has not begun to be written, in place of an
     /// earlier one that has not.
     pub(crate) fn push_urgent(&mut self, header: &Header, payload: &[u8]) {
-        if self.urgent.bytes.is_empty() {
-            self.urgent.at = self.frame_end();
+        let at = self.frame_end();
+        let urgent = &mut self.aside.get_or_insert_default().urgent;
+        if urgent.bytes.is_empty() {
+            urgent.at = at;
         }
-        self.urgent.bytes.truncate(self.urgent.begun);
-        write_frame(&mut self.urgent.bytes, header, payload);
+        urgent.bytes.truncate(urgent.begun);
+        write_frame(&mut urgent.bytes, header, payload);
     }
 
-    /// Takes back what was appended beyond `len` bytes of [`len`](Self::len).
-    pub(crate) fn truncate(&mut self, len: usize) {
-        let excess = self.len().saturating_sub(len);
-        self.bytes.truncate(self.bytes.len() - excess);
+    /// The state to go [back](Self::back_to) to if what follows cannot all be queued.
+    pub(crate) fn mark(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes back the frames that were pushed since the mark was made.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        self.bytes.truncate(mark);
+        if self.len() == 0 {
+            self.drained();
+        }
     }
 
     /// Forgets everything: the transport has ended, or nothing may be sent.
@@ -132,6 +218,7 @@ impl Queue {
         };
         *self = Self {
             close,
+            written: self.written,
             ..Self::default()
         };
     }
@@ -145,16 +232,30 @@ impl Queue {
         }
     }
 
-    fn output_with_urgent(&self) -> &[u8] {
-        if self.sent < self.urgent.at {
-            self.bytes
-                .get(self.sent..self.urgent.at)
-                .unwrap_or_default()
-        } else {
-            self.urgent
-                .bytes
-                .get(self.urgent.sent..)
-                .unwrap_or_default()
+    #[inline(never)]
+    fn sent_with_aside(&mut self, n: usize) {
+        let mut runs = self.runs();
+        runs.skip_bytes(n);
+        let Runs {
+            sent,
+            shared,
+            shared_sent,
+            urgent_sent,
+            ..
+        } = runs;
+        let Some(aside) = &mut self.aside else { return };
+        aside.shared_len -= n - (sent - self.sent) - (urgent_sent - aside.urgent.sent);
+        self.sent = sent;
+        if let Some(last) = aside.shared.drain(..shared).next_back() {
+            // Its frame ends here; what is gone cannot be walked over.
+            self.boundary = self.boundary.max(last.at);
+        }
+        if let Some(front) = aside.shared.front_mut() {
+            front.sent = shared_sent;
+        }
+        aside.urgent.sent_up_to(urgent_sent);
+        if aside.shared.is_empty() && aside.urgent.bytes.is_empty() {
+            self.aside = None;
         }
     }
 
@@ -162,15 +263,20 @@ impl Queue {
     ///
     /// Walks over each frame once, and only when somebody asks, so that no frame pays for it.
     fn frame_end(&mut self) -> usize {
+        let shared = self.aside.iter().flat_map(|aside| &aside.shared);
+        let mut shared = shared.map(|shared| shared.at).peekable();
         while self.boundary < self.sent {
-            let size = self.bytes.get(self.boundary..).and_then(frame_size);
-            self.boundary =
-                size.map_or(self.bytes.len(), |size| self.boundary.saturating_add(size));
+            let frame = self.bytes.get(self.boundary..).and_then(frame_size);
+            let (header, payload) = frame.unwrap_or((self.bytes.len() - self.boundary, 0));
+            self.boundary += header;
+            if shared.next_if_eq(&self.boundary).is_none() {
+                self.boundary = self.boundary.saturating_add(payload);
+            }
         }
         self.boundary
     }
 
-    /// Everything in `bytes` has been written.
+    /// Everything has been written.
     fn drained(&mut self) {
         if self.close_sent() {
             self.close = Mark::Passed;
@@ -180,37 +286,136 @@ impl Queue {
         } else {
             self.bytes.clear();
         }
-        (self.sent, self.boundary, self.urgent.at) = (0, 0, 0);
+        (self.sent, self.boundary) = (0, 0);
     }
 
     /// Moves what is left to the front: less than what has been written, so that the work stays in
     /// proportion to it.
     fn compact(&mut self) {
         self.frame_end();
-        let close_sent = self.close_sent();
-        self.bytes.drain(..self.sent);
-        self.boundary -= self.sent;
-        self.urgent.at = self.urgent.at.saturating_sub(self.sent);
+        let moved = self.sent;
         self.close = match self.close {
-            Mark::At(end) if !close_sent => Mark::At(end - self.sent),
-            _ if close_sent => Mark::Passed,
-            _ => Mark::None,
+            _ if self.close_sent() => Mark::Passed,
+            Mark::At(end) => Mark::At(end - moved),
+            Mark::None | Mark::Passed => Mark::None,
         };
+        self.bytes.drain(..moved);
         self.sent = 0;
+        self.boundary -= moved;
+        if let Some(aside) = &mut self.aside {
+            aside.urgent.at = aside.urgent.at.saturating_sub(moved);
+            for shared in &mut aside.shared {
+                shared.at -= moved;
+            }
+        }
     }
 }
 
 impl Urgent {
-    fn advance(&mut self, n: usize) {
-        self.sent += n;
+    fn sent_up_to(&mut self, sent: usize) {
+        self.sent = sent;
         if self.sent == self.bytes.len() {
-            *self = Self {
-                at: self.at,
-                ..Self::default()
-            };
-        } else if self.sent > self.begun {
-            self.begun = self.bytes.len();
+            *self = Self::default();
+        } else if self.sent >= self.begun {
+            // A frame that has been written is not kept, or a peer that pings and reads slowly grows
+            // this without end.
+            self.bytes.drain(..self.begun);
+            self.sent -= self.begun;
+            self.begun = if self.sent > 0 { self.bytes.len() } else { 0 };
         }
+    }
+}
+
+/// All that a queue has to write, run by run.
+#[derive(Clone, Debug)]
+pub(crate) struct Runs<'q> {
+    queue: &'q Queue,
+    /// How far the buffer, the shared payloads (and the first of those left) and the urgent frames
+    /// have come.
+    sent: usize,
+    shared: usize,
+    shared_sent: usize,
+    urgent_sent: usize,
+}
+
+impl<'q> Runs<'q> {
+    /// Goes over the next `n` bytes.
+    fn skip_bytes(&mut self, mut n: usize) {
+        while n > 0 {
+            let Some((run, sent)) = self.run() else {
+                return;
+            };
+            let taken = run.len().min(n);
+            n -= taken;
+            *sent += taken;
+            self.leave_payload();
+        }
+    }
+
+    /// The next run, and the count of what has been written of it.
+    fn run(&mut self) -> Option<(&'q [u8], &mut usize)> {
+        let queue = self.queue;
+        let mut end = queue.bytes.len();
+        if let Some(aside) = &queue.aside {
+            if let Some(shared) = aside.shared.get(self.shared) {
+                if shared.at == self.sent && self.shared_sent < shared.payload.bytes().len() {
+                    let rest = shared
+                        .payload
+                        .bytes()
+                        .get(self.shared_sent..)
+                        .unwrap_or_default();
+                    return Some((rest, &mut self.shared_sent));
+                }
+                end = end.min(shared.at);
+            }
+            let urgent = aside
+                .urgent
+                .bytes
+                .get(self.urgent_sent..)
+                .unwrap_or_default();
+            if !urgent.is_empty() {
+                if aside.urgent.at <= self.sent {
+                    return Some((urgent, &mut self.urgent_sent));
+                }
+                end = end.min(aside.urgent.at);
+            }
+        }
+        let rest = queue.bytes.get(self.sent..end)?;
+        if rest.is_empty() {
+            None
+        } else {
+            Some((rest, &mut self.sent))
+        }
+    }
+
+    /// Goes on behind a shared payload of which all is written.
+    fn leave_payload(&mut self) {
+        let aside = self.queue.aside.as_ref();
+        if let Some(shared) = aside.and_then(|aside| aside.shared.get(self.shared)) {
+            if shared.at == self.sent && self.shared_sent >= shared.payload.bytes().len() {
+                (self.shared, self.shared_sent) = (self.shared + 1, 0);
+            }
+        }
+    }
+}
+
+impl<'q> Iterator for Runs<'q> {
+    type Item = &'q [u8];
+
+    fn next(&mut self) -> Option<&'q [u8]> {
+        let (run, sent) = self.run()?;
+        *sent += run.len();
+        self.leave_payload();
+        Some(run)
+    }
+}
+
+impl core::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Shared")
+            .field("sent", &self.sent)
+            .field("at", &self.at)
+            .finish()
     }
 }
 
@@ -225,8 +430,8 @@ fn write_frame(out: &mut Vec<u8>, header: &Header, payload: &[u8]) {
     }
 }
 
-/// The size of the frame that `bytes` begin with.
-fn frame_size(bytes: &[u8]) -> Option<usize> {
+/// The size of the header that `bytes` begin with, and of the payload behind it.
+fn frame_size(bytes: &[u8]) -> Option<(usize, usize)> {
     for role in [Role::Client, Role::Server] {
         let rules = Rules {
             role,
@@ -234,7 +439,7 @@ fn frame_size(bytes: &[u8]) -> Option<usize> {
             max_payload: u64::MAX,
         };
         if let Ok(Some((header, size))) = Header::decode(bytes, &rules) {
-            return size.checked_add(usize::try_from(header.payload_len).ok()?);
+            return Some((size, usize::try_from(header.payload_len).ok()?));
         }
     }
     None

@@ -1,18 +1,19 @@
 //! The receiving half: bytes in, events out, and what the sending half owes for them.
 //!
-//! A message that lies in the input whole goes from its header to its event in [`take_message`],
-//! without touching stored state. Everything else takes the resumable way of [`Receiver::receive`].
+//! A message that lies in the input whole goes from its header to its event in
+//! [`take_message`](Receiver::take_message), without touching stored state. Everything else takes the
+//! resumable way of [`advance`](Receiver::advance).
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::close::{self, Close, CloseCode};
+use crate::close::{Close, CloseCode};
 use crate::config::{Config, Delivery, PongMode};
 use crate::connection::sender::Fin;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
-use crate::frame::{Decoder, Header, Opcode, Role, Rules};
+use crate::frame::{Decoder, Header, MAX_CONTROL_PAYLOAD, Opcode, Role, Rules};
 use crate::mask;
 use crate::message::{Assembler, Limits};
 
@@ -27,12 +28,33 @@ pub(crate) enum Reply<'a> {
     Fail(Error),
 }
 
+/// The receiving half of a connection that was [split](crate::Connection::split).
+///
+/// It shares nothing with the [`Sender`](crate::Sender). What a received frame obliges the other half
+/// to send is returned with the event, for the caller to carry over.
+///
+/// ```
+/// use sockless::{Config, Connection, Event, Role};
+///
+/// let ws = Connection::upgraded(Role::Server, Config::default());
+/// let (mut receiver, mut sender) = ws.split().expect("it is open");
+/// let mut ping = [0x89, 0x80, 0, 0, 0, 0]; // masked with zeros
+/// let mut input = &mut ping[..];
+/// while let Some((event, obligation)) = receiver.receive(&mut input) {
+///     assert!(matches!(event, Event::Ping(_)));
+///     if let Some(obligation) = obligation {
+///         sender.fulfill(obligation)?; // perhaps in another task, by way of a channel
+///     }
+/// }
+/// assert_eq!(sender.output(), [0x8a, 0x00]);
+/// # Ok::<(), sockless::SendError>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub struct Receiver {
     phase: Phase,
     role: Role,
-    /// The longest message that may be lent without a closer look.
-    max_lent: usize,
+    /// Messages shorter than this may be lent without a closer look.
+    lend_below: usize,
     pong_mode: PongMode,
     delivery: Delivery,
     decoder: Decoder,
@@ -84,15 +106,18 @@ impl Receiver {
         Self {
             phase: Phase::Connecting,
             role,
-            max_lent: match config.max_fragments {
+            lend_below: match config.max_fragments {
                 0 => 0,
-                _ => config.max_frame_size.min(config.max_message_size),
+                _ => config
+                    .max_frame_size
+                    .min(config.max_message_size)
+                    .saturating_add(1),
             },
             pong_mode: config.pong_mode,
             delivery: config.delivery,
             decoder: Decoder::new(Rules {
                 role,
-                rsv1: false,
+                rsv1: config.delivery == Delivery::Frames,
                 max_payload,
             }),
             frame: Frame {
@@ -150,7 +175,7 @@ impl Receiver {
             _ => return None,
         };
         let head = if masked == 0 { head } else { head + 4 };
-        if len > self.max_lent || input.len() < head + len {
+        if len >= self.lend_below || input.len() < head + len {
             return None;
         }
         let (frame, rest) = mem::take(input).split_at_mut(head + len);
@@ -162,9 +187,47 @@ impl Receiver {
         Some((opcode, payload))
     }
 
+    /// As [`Connection::receive`](crate::Connection::receive), with what the sending half owes the
+    /// peer for it.
+    #[inline]
+    pub fn receive<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Option<(Event<'b>, Option<Obligation>)> {
+        if let Some((opcode, payload)) = self.take_message(input) {
+            if let Ok(event) = lend(opcode, payload) {
+                return Some((event, None));
+            }
+            let mut owed = None;
+            let event = self.fail(Error::InvalidUtf8, |reply| owe(&mut owed, reply));
+            return Some((event, owed));
+        }
+        let mut owed = None;
+        let event = self.receive_with(input, |reply| owe(&mut owed, reply))?;
+        Some((event, owed))
+    }
+
+    /// The peer's Close, once it has been received (§7.1.4).
+    #[must_use]
+    pub const fn peer_close(&self) -> Option<&Close> {
+        match &self.ended {
+            Ended::Closed(close) => Some(close),
+            _ => None,
+        }
+    }
+
+    /// The rule that the peer broke, if it did (§7.1.7).
+    #[must_use]
+    pub const fn failure(&self) -> Option<Error> {
+        match self.ended {
+            Ended::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Takes from the front of `input`, by way of stored state, until an event is complete or
     /// nothing is left.
-    pub(crate) fn receive<'b>(
+    pub(crate) fn receive_with<'b>(
         &mut self,
         input: &mut &'b mut [u8],
         mut reply: impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
@@ -209,20 +272,6 @@ impl Receiver {
     /// A number for the message in progress, if there is one.
     pub(crate) const fn message_in_progress(&self) -> Option<u32> {
         self.assembler.in_progress()
-    }
-
-    pub(crate) const fn peer_close(&self) -> Option<&Close> {
-        match &self.ended {
-            Ended::Closed(close) => Some(close),
-            _ => None,
-        }
-    }
-
-    pub(crate) const fn failure(&self) -> Option<Error> {
-        match self.ended {
-            Ended::Failed(error) => Some(error),
-            _ => None,
-        }
     }
 
     fn advance<'b>(
@@ -270,6 +319,9 @@ impl Receiver {
         input: &mut &'b mut [u8],
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
+        if self.delivery == Delivery::Frames {
+            return self.begin_frame(header).map(Some);
+        }
         let whole = usize::try_from(header.payload_len)
             .ok()
             .filter(|len| *len <= input.len());
@@ -322,6 +374,9 @@ impl Receiver {
         let Frame {
             opcode, fin, rest, ..
         } = *frame;
+        if self.delivery == Delivery::Frames {
+            return Ok(self.end_frame_piece(piece));
+        }
 
         if opcode.is_control() {
             self.control.extend_from_slice(piece);
@@ -356,6 +411,47 @@ impl Receiver {
         Ok(event)
     }
 
+    /// Begins a frame that is handed over as a frame.
+    fn begin_frame(&mut self, header: &Header) -> Result<Event<'static>, Error> {
+        if !header.opcode.is_control() {
+            self.assembler.begin_frame(header)?;
+        }
+        self.phase = Phase::Payload;
+        self.frame = Frame {
+            opcode: header.opcode,
+            fin: header.fin,
+            mask: header.mask,
+            rest: header.payload_len,
+        };
+        Ok(Event::FrameHeader(*header))
+    }
+
+    /// Hands over a piece of a frame as it is, and ends the frame if it was the last.
+    fn end_frame_piece<'b>(&mut self, piece: &'b [u8]) -> Option<Event<'b>> {
+        let Frame {
+            opcode, fin, rest, ..
+        } = self.frame;
+        if opcode == Opcode::Close {
+            self.control.extend_from_slice(piece);
+        }
+        if rest == 0 {
+            self.phase = Phase::Header;
+            if opcode == Opcode::Close {
+                // What it says is the ends' business; what can be read of it, the ending tells.
+                let close = Close::from_body(&self.control).unwrap_or_default();
+                self.shut();
+                self.ended = Ended::Closed(close);
+            } else if fin && !opcode.is_control() {
+                self.assembler.abort();
+            }
+        }
+        if piece.is_empty() {
+            None
+        } else {
+            Some(Event::FramePayload(Cow::Borrowed(piece)))
+        }
+    }
+
     fn control<'b>(
         &mut self,
         opcode: Opcode,
@@ -371,11 +467,7 @@ impl Receiver {
                 Ok(Some(Event::Ping(payload)))
             }
             (Opcode::Close, _) => {
-                let close =
-                    close::parse(&payload)?.map_or_else(Close::default, |(code, reason)| Close {
-                        code: Some(code),
-                        reason: reason.into(),
-                    });
+                let close = Close::from_body(&payload)?;
                 reply(Reply::Close(close.code)).map_err(|EntropyError| Error::Entropy)?;
                 self.cut_off = !self.assembler.is_idle();
                 self.shut();
@@ -388,10 +480,60 @@ impl Receiver {
 
     /// The phase after a frame.
     const fn between_frames(&self) -> Phase {
-        if self.assembler.is_idle() {
-            Phase::Idle
-        } else {
-            Phase::Header
+        match self.delivery {
+            Delivery::Messages if self.assembler.is_idle() => Phase::Idle,
+            _ => Phase::Header,
+        }
+    }
+}
+
+fn owe(owed: &mut Option<Obligation>, reply: Reply<'_>) -> Result<(), EntropyError> {
+    *owed = Some(Obligation::new(reply));
+    Ok(())
+}
+
+/// What the sending half owes the peer for something that the receiving half received: the answer to
+/// a ping or a Close, or the Close of a failure.
+///
+/// A small value that owns what it needs, for [`Sender::fulfill`](crate::Sender::fulfill). To be
+/// carried over in the order in which they come. A later pong may take the place of an earlier one
+/// (§5.5.3); a Close may not be lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Obligation(Owed);
+
+#[derive(Clone, Copy, Debug)]
+enum Owed {
+    Pong {
+        payload: [u8; MAX_CONTROL_PAYLOAD],
+        len: u8,
+    },
+    Close(Option<CloseCode>),
+    Fail(Error),
+}
+
+impl Obligation {
+    fn new(reply: Reply<'_>) -> Self {
+        Self(match reply {
+            Reply::Pong(ping) => {
+                let (mut payload, mut len) = ([0; MAX_CONTROL_PAYLOAD], 0);
+                for (slot, byte) in payload.iter_mut().zip(ping) {
+                    *slot = *byte;
+                    len += 1;
+                }
+                Owed::Pong { payload, len }
+            }
+            Reply::Close(code) => Owed::Close(code),
+            Reply::Fail(error) => Owed::Fail(error),
+        })
+    }
+
+    pub(crate) fn reply(&self) -> Reply<'_> {
+        match &self.0 {
+            Owed::Pong { payload, len } => {
+                Reply::Pong(payload.get(..usize::from(*len)).unwrap_or_default())
+            }
+            Owed::Close(code) => Reply::Close(*code),
+            Owed::Fail(error) => Reply::Fail(*error),
         }
     }
 }

@@ -6,9 +6,11 @@ use core::fmt;
 use crate::close::{CloseCode, MAX_REASON};
 use crate::config::{Config, Entropy};
 use crate::connection::queue::Queue;
-use crate::connection::receiver::Reply;
+use crate::connection::receiver::{Obligation, Reply};
 use crate::error::{EntropyError, SendError};
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode, Role};
+use crate::mask;
+use crate::prepared::Prepared;
 
 /// Whether a part of a message that is sent in parts is the last one: the FIN bit (RFC 6455 §5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +22,13 @@ pub enum Fin {
     Last,
 }
 
+/// The sending half of a connection that was [split](crate::Connection::split); its methods are those
+/// of [`Connection`](crate::Connection) with the same names.
+///
+/// It shares nothing with the [`Receiver`](crate::Receiver): what that one owes the peer comes here by
+/// [`fulfill`](Self::fulfill).
 #[derive(Debug)]
-pub(crate) struct Sender {
+pub struct Sender {
     pub(crate) queue: Queue,
     gate: Gate,
     role: Role,
@@ -31,6 +38,8 @@ pub(crate) struct Sender {
     high_water_mark: usize,
     /// A client's source of masks.
     keys: Option<Box<Keys>>,
+    /// The frame whose payload is sent in pieces, if the gate says so.
+    frame: OpenFrame,
     /// The code of the Close that was queued.
     sent_code: Option<CloseCode>,
     /// The end whose Close came first.
@@ -44,10 +53,30 @@ enum Gate {
     Connecting,
     /// Everything.
     Open,
+    /// The rest of a frame whose payload is sent in pieces.
+    InFrame,
     /// Our Close is queued: pongs only, for the peer may wait for them (R173).
     Closing,
     /// Nothing any more.
     Shut,
+}
+
+/// A frame whose header has been queued, and not yet all of its payload.
+#[derive(Clone, Copy, Debug)]
+struct OpenFrame {
+    opcode: Opcode,
+    /// The key for the next byte.
+    mask: Option<[u8; 4]>,
+    /// How much of the payload is missing.
+    rest: u64,
+    body: CodeReader,
+}
+
+/// The first two bytes of a Close frame's body.
+#[derive(Clone, Copy, Debug, Default)]
+struct CodeReader {
+    bytes: [u8; 2],
+    len: u8,
 }
 
 impl Sender {
@@ -63,6 +92,12 @@ impl Sender {
                 Role::Client => Some(Box::new(Keys::new(config.entropy))),
                 Role::Server => None,
             },
+            frame: OpenFrame {
+                opcode: Opcode::Continuation,
+                mask: None,
+                rest: 0,
+                body: CodeReader::default(),
+            },
             sent_code: None,
             closed_first: None,
         }
@@ -77,24 +112,233 @@ impl Sender {
         self.gate = Gate::Shut;
     }
 
+    /// As [`Connection::send_text`](crate::Connection::send_text).
+    ///
+    /// # Errors
+    ///
+    /// The same.
     #[inline]
-    pub(crate) fn send_message(&mut self, opcode: Opcode, data: &[u8]) -> Result<(), SendError> {
-        self.check_open()?;
-        if self.parts.is_some() {
-            return Err(SendError::MessageInProgress);
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.send_message(Opcode::Text, text.as_bytes())
+    }
+
+    /// As [`Connection::send_binary`](crate::Connection::send_binary).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline]
+    pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
+        self.send_message(Opcode::Binary, data)
+    }
+
+    /// As [`Connection::send_prepared`](crate::Connection::send_prepared).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        let (opcode, payload) = (message.opcode, message.payload());
+        if self.keys.is_some() || payload.len() > self.fragment_size {
+            return self.send_message(opcode, payload);
         }
+        self.check_message()?;
+        let header = self.header(opcode, Fin::Last, payload.len())?;
+        self.queue.push_shared(&header, &message.payload);
+        Ok(())
+    }
+
+    /// As [`Connection::send_text_part`](crate::Connection::send_text_part).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_text_part(&mut self, text: &str, fin: Fin) -> Result<(), SendError> {
+        self.send_part(Opcode::Text, text.as_bytes(), fin)
+    }
+
+    /// As [`Connection::send_binary_part`](crate::Connection::send_binary_part).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
+        self.send_part(Opcode::Binary, data, fin)
+    }
+
+    /// As [`Connection::send_frame_header`](crate::Connection::send_frame_header).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
+        self.check_open()?;
+        let Header {
+            fin,
+            rsv1,
+            opcode,
+            payload_len,
+            ..
+        } = *header;
+        match (opcode, self.parts) {
+            // R263 (§5.5).
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) if !fin || rsv1 => {
+                return Err(SendError::InvalidControl);
+            }
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _)
+                if payload_len > MAX_CONTROL_PAYLOAD as u64 =>
+            {
+                return Err(SendError::ControlTooLong);
+            }
+            // R262 (§5.4).
+            (Opcode::Continuation, None) => return Err(SendError::NoMessage),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(SendError::MessageInProgress),
+            // R126 (§5.2).
+            _ if payload_len >> 63 != 0 => return Err(SendError::FrameOverrun),
+            _ => {}
+        }
+        let drawn = self.header(opcode, Fin::Last, 0)?;
+        self.queue.push(
+            &Header {
+                mask: drawn.mask,
+                ..*header
+            },
+            &[],
+        );
+        if !opcode.is_control() {
+            let begun = self.parts.unwrap_or(opcode);
+            self.parts = if fin { None } else { Some(begun) };
+        }
+        let body = CodeReader::default();
+        self.frame = OpenFrame {
+            opcode,
+            mask: drawn.mask,
+            rest: payload_len,
+            body,
+        };
+        self.gate = Gate::InFrame;
+        self.end_frame_if_complete();
+        Ok(())
+    }
+
+    /// As [`Connection::send_frame_payload`](crate::Connection::send_frame_payload).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        match self.gate {
+            Gate::InFrame => {}
+            Gate::Open => return Err(SendError::FrameOverrun),
+            _ => return self.check_open(),
+        }
+        // R266 (§5.2): not a byte more than was announced.
+        let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        let frame = &mut self.frame;
+        frame.rest = frame.rest.checked_sub(len).ok_or(SendError::FrameOverrun)?;
+        self.queue.push_piece(piece, frame.mask);
+        frame.mask = frame.mask.map(|key| mask::rotate(key, piece.len()));
+        frame.body.read(piece);
+        self.end_frame_if_complete();
+        Ok(())
+    }
+
+    /// As [`Connection::send_ping`](crate::Connection::send_ping).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.check_open()?;
+        self.send_control(Opcode::Ping, payload)
+    }
+
+    /// As [`Connection::send_pong`](crate::Connection::send_pong).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if self.gate != Gate::Closing {
+            self.check_open()?;
+        }
+        self.send_control(Opcode::Pong, payload)
+    }
+
+    /// As [`Connection::close`](crate::Connection::close).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.begin_close(Some(code), reason)
+    }
+
+    /// As [`Connection::close_without_code`](crate::Connection::close_without_code).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn close_without_code(&mut self) -> Result<(), SendError> {
+        self.begin_close(None, "")
+    }
+
+    /// Sends what the receiving half owes the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Entropy`] if a client finds no mask; then the peer gets no answer.
+    pub fn fulfill(&mut self, obligation: Obligation) -> Result<(), SendError> {
+        Ok(self.reply(obligation.reply())?)
+    }
+
+    /// As [`Connection::sent`](crate::Connection::sent).
+    #[inline]
+    pub fn sent(&mut self, n: usize) {
+        self.queue.sent(n);
+    }
+
+    /// As [`Connection::output`](crate::Connection::output).
+    #[inline]
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.queue.output()
+    }
+
+    /// As [`Connection::outputs`](crate::Connection::outputs).
+    pub fn outputs(&self) -> impl Iterator<Item = &[u8]> {
+        self.queue.runs()
+    }
+
+    /// As [`Connection::buffered_amount`](crate::Connection::buffered_amount).
+    #[inline]
+    #[must_use]
+    pub fn buffered_amount(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether nothing will be written any more: the peer's Close was answered, or the connection
+    /// failed, and all of it is written. Then a server shuts the write side of the transport, and so
+    /// does a client whose connection failed (§7.1.1).
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.gate == Gate::Shut && self.queue.len() == 0
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.role
+    }
+
+    #[inline]
+    fn send_message(&mut self, opcode: Opcode, data: &[u8]) -> Result<(), SendError> {
+        self.check_message()?;
         if data.len() <= self.fragment_size {
             return Ok(self.push(opcode, Fin::Last, data)?);
         }
         Ok(self.push_fragments(opcode, Fin::Last, data)?)
     }
 
-    pub(crate) fn send_part(
-        &mut self,
-        opcode: Opcode,
-        data: &[u8],
-        fin: Fin,
-    ) -> Result<(), SendError> {
+    fn send_part(&mut self, opcode: Opcode, data: &[u8], fin: Fin) -> Result<(), SendError> {
         self.check_open()?;
         let first = match self.parts {
             None => opcode,
@@ -109,20 +353,8 @@ impl Sender {
         Ok(())
     }
 
-    pub(crate) fn send_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.check_open()?;
-        self.send_control(Opcode::Ping, payload)
-    }
-
-    pub(crate) fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        if self.gate != Gate::Closing {
-            self.check_open()?;
-        }
-        self.send_control(Opcode::Pong, payload)
-    }
-
     /// Queues our Close, the only one ever (R190); a second wish to close is met already (R203).
-    pub(crate) fn close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
+    fn begin_close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
         // R221 (§7.4.1): 1010 is how a client says that it misses an extension.
         if code == Some(CloseCode::MANDATORY_EXTENSION) && self.role == Role::Server {
             return Err(SendError::ClientCloseCode);
@@ -134,6 +366,7 @@ impl Sender {
         match self.gate {
             Gate::Connecting => Err(SendError::Connecting),
             Gate::Open => Ok(self.push_close(code, reason)?),
+            Gate::InFrame => Err(SendError::FrameInProgress),
             Gate::Closing | Gate::Shut => Ok(()),
         }
     }
@@ -180,7 +413,7 @@ impl Sender {
     }
 
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.gate, Gate::Open)
+        matches!(self.gate, Gate::Open | Gate::InFrame)
     }
 
     #[inline]
@@ -188,7 +421,36 @@ impl Sender {
         match self.gate {
             Gate::Open => Ok(()),
             Gate::Connecting => Err(SendError::Connecting),
+            Gate::InFrame => Err(SendError::FrameInProgress),
             Gate::Closing | Gate::Shut => Err(SendError::Closed),
+        }
+    }
+
+    fn end_frame_if_complete(&mut self) {
+        let OpenFrame {
+            opcode,
+            rest: 0,
+            body,
+            ..
+        } = self.frame
+        else {
+            return;
+        };
+        self.queue.end_pieces(opcode);
+        self.gate = Gate::Open;
+        if opcode == Opcode::Close {
+            self.sent_code = body.code();
+            self.closed_first.get_or_insert(self.role);
+            self.gate = Gate::Closing;
+        }
+    }
+
+    /// Data may be sent, and no message is being sent in parts.
+    #[inline]
+    const fn check_message(&self) -> Result<(), SendError> {
+        match (self.check_open(), self.parts) {
+            (Ok(()), Some(_)) => Err(SendError::MessageInProgress),
+            (checked, _) => checked,
         }
     }
 
@@ -240,13 +502,13 @@ impl Sender {
         fin: Fin,
         data: &[u8],
     ) -> Result<(), EntropyError> {
-        let before = self.queue.len();
+        let mark = self.queue.mark();
         let mut rest = data;
         loop {
             let (piece, more) = rest.split_at(rest.len().min(self.fragment_size));
             let last = if more.is_empty() { fin } else { Fin::More };
             if let Err(error) = self.push(opcode, last, piece) {
-                self.queue.truncate(before);
+                self.queue.back_to(mark);
                 return Err(error);
             }
             if more.is_empty() {
@@ -275,6 +537,20 @@ impl Sender {
             },
             payload_len: u64::try_from(len).unwrap_or(u64::MAX),
         })
+    }
+}
+
+impl CodeReader {
+    fn read(&mut self, piece: &[u8]) {
+        let unread = self.bytes.iter_mut().skip(self.len.into());
+        for (slot, byte) in unread.zip(piece) {
+            *slot = *byte;
+            self.len += 1;
+        }
+    }
+
+    fn code(self) -> Option<CloseCode> {
+        CloseCode::new(u16::from_be_bytes(self.bytes))
     }
 }
 

@@ -4,6 +4,8 @@
 
 use core::net::Ipv6Addr;
 
+use memchr::memchr;
+
 /// A host and perhaps a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Authority<'a> {
@@ -23,13 +25,13 @@ pub(super) enum InvalidAuthority {
 impl<'a> Authority<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, InvalidAuthority> {
         // R011: nobody logs in by a URI here, and what stands before an `@` is a classic disguise.
-        if text.contains('@') {
+        if memchr(b'@', text.as_bytes()).is_some() {
             return Err(InvalidAuthority::UserInfo);
         }
         let end = if text.starts_with('[') {
-            text.find(']').map_or(text.len(), |bracket| bracket + 1)
+            memchr(b']', text.as_bytes()).map_or(text.len(), |bracket| bracket + 1)
         } else {
-            text.find(':').unwrap_or(text.len())
+            memchr(b':', text.as_bytes()).unwrap_or(text.len())
         };
         let (host, rest) = text.split_at_checked(end).ok_or(InvalidAuthority::Host)?;
         // R004, R064: only what a host may consist of.
@@ -65,13 +67,13 @@ fn is_host(host: &str) -> bool {
     let mut rest = host.as_bytes();
     while let [byte, after @ ..] = rest {
         rest = match (byte, after) {
+            (byte, _) if byte.is_ascii_alphanumeric() => after,
             (b'%', [high, low, after @ ..])
                 if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
             {
                 after
             }
             (b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=', _) => after,
-            (byte, _) if byte.is_ascii_alphanumeric() => after,
             _ => return false,
         };
     }

@@ -26,8 +26,8 @@ use super::syntax::{InvalidHeader, add_field, decimal, is_token, push_all};
 /// use sockless::ClientRequest;
 ///
 /// let request = ClientRequest::new("wss://example.com/chat?room=1")?
-///     .subprotocol("chat")?
-///     .header("Authorization", "Bearer secret")?;
+///     .with_subprotocol("chat")?
+///     .with_header("Authorization", "Bearer secret")?;
 /// assert_eq!((request.host(), request.port()), ("example.com", 443));
 /// assert!(request.is_secure());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -97,7 +97,7 @@ impl ClientRequest {
     ///
     /// [`InvalidHeader::Subprotocol`] if it is not a token,
     /// [`InvalidHeader::RepeatedSubprotocol`] if it was offered before.
-    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
+    pub fn with_subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
         // R015: tokens, all different (§4.1).
         if !is_token(name.as_bytes()) {
             return Err(InvalidHeader::Subprotocol);
@@ -118,7 +118,7 @@ impl ClientRequest {
     /// # Errors
     ///
     /// [`InvalidHeader::Origin`] if it is neither `null` nor of the form `scheme://host:port`.
-    pub fn origin(mut self, origin: &str) -> Result<Self, InvalidHeader> {
+    pub fn with_origin(mut self, origin: &str) -> Result<Self, InvalidHeader> {
         // R017: a serialised origin (RFC 6454 §7).
         if origin != "null" && Origin::parse(origin).is_none() {
             return Err(InvalidHeader::Origin);
@@ -128,16 +128,20 @@ impl ClientRequest {
     }
 
     /// Adds a header field, such as `Authorization` or `Cookie` (§4.1). The field `Origin` is the
-    /// same as [`origin`](Self::origin).
+    /// same as [`with_origin`](Self::with_origin).
     ///
     /// # Errors
     ///
     /// [`InvalidHeader`]: a name that is not a token, a value with a control character, or a field
     /// that the handshake writes itself.
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, InvalidHeader> {
+    pub fn with_header(
+        mut self,
+        name: &str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Self, InvalidHeader> {
         if name.eq_ignore_ascii_case("origin") {
             let origin = core::str::from_utf8(value.as_ref()).map_err(|_| InvalidHeader::Origin)?;
-            return self.origin(origin);
+            return self.with_origin(origin);
         }
         add_field(&mut self.fields, name, value.as_ref())?;
         Ok(self)

@@ -1,8 +1,8 @@
 //! Finding and parsing the head of a request or response: [RFC 9112 §2].
 //!
-//! [`HeadReader`] finds the end of the head, however the bytes arrive, and looks at each byte once
-//! (R083). What it finds goes to `httparse` as a whole; a head that lies whole in the input is not
-//! copied for that.
+//! [`HeadReader`] finds the end of the head, however the bytes arrive, and looks for it once at each
+//! byte (R083). What it finds goes to `httparse` as a whole; a head that lies whole in the input is
+//! not copied for that, and the usual one is not even searched for its end.
 //!
 //! [RFC 9112 §2]: https://www.rfc-editor.org/rfc/rfc9112#section-2
 
@@ -75,6 +75,30 @@ impl HeadReader {
         Some(Ok(Cow::Owned(take(&mut self.head))))
     }
 
+    /// The short way for a request that lies whole in the first input, right in its form and within
+    /// the limits: parses it, and says how long it is. For whatever else, [`read`](Self::read) finds
+    /// out what it is.
+    pub(super) fn parse_at_once<'s, 'b>(
+        &self,
+        input: &'b [u8],
+        slots: &'s mut HeaderSlots<'b>,
+    ) -> Option<(usize, httparse::Request<'s, 'b>)> {
+        // `httparse` would skip any number of empty lines before the request.
+        if self.scanner.is_under_way() || input.starts_with(b"\r") {
+            return None;
+        }
+        let slots = slots.get_mut(..self.scanner.max_lines - 1)?;
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(input, slots) {
+            Ok(Status::Complete(size))
+                if size <= self.scanner.max_size && has_no_bare_lf(input.get(..size)?) =>
+            {
+                Some((size, request))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the first line of the head is not complete yet.
     pub(super) const fn is_in_first_line(&self) -> bool {
         self.scanner.lines == 0
@@ -98,6 +122,11 @@ struct Scanner {
 }
 
 impl Scanner {
+    /// Whether it has seen a part of the head.
+    const fn is_under_way(&self) -> bool {
+        self.size > 0 || self.skipped
+    }
+
     /// Where in `input` the head ends, if it does.
     fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let mut at = 0;
@@ -165,6 +194,15 @@ impl Scanner {
         };
         Ok(true)
     }
+}
+
+/// R081: `httparse` takes a line that ends with LF alone; we do not (RFC 9112 §2.2).
+///
+/// Written so that it compiles to vector instructions.
+fn has_no_bare_lf(head: &[u8]) -> bool {
+    let pairs = head.iter().zip(head.get(1..).unwrap_or_default());
+    let bare = |(before, byte): (&u8, &u8)| u8::from(*before != b'\r') & u8::from(*byte == b'\n');
+    !head.starts_with(b"\n") && pairs.map(bare).fold(0, |any, bare| any | bare) == 0
 }
 
 /// Parses the head of a request, from its first line to its empty one: R060, R081.

@@ -10,7 +10,8 @@ use core::fmt;
 
 use super::list::tokens;
 use super::syntax::{
-    Headers, InvalidHeader, add_field, ascii, decimal, push_all, push_field, values, version,
+    Headers, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field, values,
+    version,
 };
 
 /// The answer to the request that opens a connection (RFC 6455 §4.2.2).
@@ -18,7 +19,8 @@ use super::syntax::{
 /// A server makes one: [`Response::default`] accepts, [`Response::new`] refuses. A client gets one, in
 /// [`Event::Open`](crate::Event::Open) or [`Event::Rejected`](crate::Event::Rejected); its head is
 /// at most [`Config::max_head_size`](crate::Config::max_head_size) long and its body
-/// [`Config::max_response_body`](crate::Config::max_response_body).
+/// [`Config::max_response_body`](crate::Config::max_response_body). What a client got may be passed on
+/// by a server: the fields that belong to a connection itself are then left out.
 ///
 /// ```
 /// use sockless::Response;
@@ -173,13 +175,13 @@ impl Response {
         self.body = body;
     }
 
-    /// The subprotocol that a server chose.
-    pub(super) fn chosen_subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
-    }
-
-    pub(super) fn fields(&self) -> &[u8] {
-        &self.fields
+    /// Appends the header lines that are the caller's.
+    pub(super) fn write_fields(&self, out: &mut Vec<u8>) {
+        // R093: a response that was received, and is passed on, has fields of its own handshake and
+        // of its own body's length.
+        for (name, value) in self.headers().filter(|field| !is_reserved(field.0)) {
+            push_field(out, name, value);
+        }
     }
 }
 

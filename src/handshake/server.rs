@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::take;
 
 use super::error::{HandshakeError, UPGRADE_REQUIRED};
 use super::head::{HeadReader, header_slots, parse_request};
@@ -52,8 +53,19 @@ impl ServerHandshake {
         &mut self,
         input: &mut &mut [u8],
     ) -> Option<Result<Box<Request>, HandshakeError>> {
+        let slots = &mut header_slots();
+        if let Some((size, parsed)) = self.reader.parse_at_once(input, slots) {
+            let request = self.check(input.get(..size).unwrap_or_default(), &parsed);
+            *input = take(input).get_mut(size..).unwrap_or_default();
+            return Some(request);
+        }
         let request = match self.reader.read(input)? {
-            Ok(head) => self.check(&head),
+            Ok(head) => {
+                // One empty line may come before the request (RFC 9112 §2.2).
+                let head = head.strip_prefix(b"\r\n").unwrap_or(&head);
+                let slots = &mut header_slots();
+                parse_request(head, slots).and_then(|parsed| self.check(head, &parsed))
+            }
             // R082: a target that is too long has a status of its own (RFC 9110 §15.5.15).
             Err(HandshakeError::HeadTooLarge) if self.reader.is_in_first_line() => {
                 Err(HandshakeError::TargetTooLong)
@@ -63,11 +75,11 @@ impl ServerHandshake {
         Some(request)
     }
 
-    fn check(&mut self, head: &[u8]) -> Result<Box<Request>, HandshakeError> {
-        // One empty line may come before the request (RFC 9112 §2.2).
-        let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-        let slots = &mut header_slots();
-        let parsed = parse_request(head, slots)?;
+    fn check(
+        &mut self,
+        head: &[u8],
+        parsed: &httparse::Request<'_, '_>,
+    ) -> Result<Box<Request>, HandshakeError> {
         let (Some(method), Some(target), Some(minor)) =
             (parsed.method, parsed.path, parsed.version)
         else {
@@ -128,7 +140,7 @@ impl ServerHandshake {
             return Err(SendError::UnexpectedBody);
         }
         // R091: one of those that the client offers, or no header at all (§4.2.2 (4)).
-        let chosen = match response.chosen_subprotocol() {
+        let chosen = match response.subprotocol() {
             Some(name) => {
                 if !tokens(offered.as_bytes()).any(|offered| offered == Some(name)) {
                     return Err(SendError::SubprotocolNotOffered);
@@ -137,6 +149,8 @@ impl ServerHandshake {
             }
             None => [b"".as_slice(); 3],
         };
+        // Enough for all but long cookies.
+        out.reserve(256);
         let [name, value, end] = chosen;
         push_all(
             out,
@@ -148,10 +162,10 @@ impl ServerHandshake {
                 name,
                 value,
                 end,
-                response.fields(),
-                b"\r\n",
             ],
         );
+        response.write_fields(out);
+        out.extend_from_slice(b"\r\n");
         Ok(())
     }
 
@@ -175,17 +189,12 @@ impl ServerHandshake {
         push_status_line(out, status);
         // R070: what a 426 must say (§4.4, RFC 9110 §15.5.22).
         let close = b"Connection: close\r\n";
-        push_all(
-            out,
-            &[
-                if status == 426 {
-                    UPGRADE_REQUIRED
-                } else {
-                    close
-                },
-                response.fields(),
-            ],
-        );
+        out.extend_from_slice(if status == 426 {
+            UPGRADE_REQUIRED
+        } else {
+            close
+        });
+        response.write_fields(out);
         // R095: the length is stated, but not where there can be no body (RFC 9110 §8.6).
         if !matches!(status, 204 | 304) {
             let size = &mut [0; 20];

@@ -145,7 +145,15 @@ pub(super) fn add_field(
     if !value.iter().all(|byte| is_value_byte(*byte)) {
         return Err(InvalidHeader::Value);
     }
-    // R018, R093: what decides over the handshake and over the bytes behind the head is ours.
+    if is_reserved(name) {
+        return Err(InvalidHeader::Reserved);
+    }
+    push_field(fields, name, value);
+    Ok(())
+}
+
+/// R018, R093: what decides over the handshake and over the bytes behind the head is ours to write.
+pub(super) fn is_reserved(name: &str) -> bool {
     const RESERVED: [&str; 6] = [
         "host",
         "upgrade",
@@ -157,15 +165,10 @@ pub(super) fn add_field(
     let websocket = name
         .get(..14)
         .is_some_and(|p| p.eq_ignore_ascii_case("sec-websocket-"));
-    if websocket
+    websocket
         || RESERVED
             .iter()
             .any(|reserved| name.eq_ignore_ascii_case(reserved))
-    {
-        return Err(InvalidHeader::Reserved);
-    }
-    push_field(fields, name, value);
-    Ok(())
 }
 
 pub(super) fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {

@@ -2,9 +2,9 @@
 //! input, and an independent reading of what the connection writes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
-use sockless::{Config, Connection, Ending, EntropyError, Event, Role};
+use sockless::{Close, CloseCode, Config, Connection, Ending, EntropyError, Error, Event, Role};
 
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -44,10 +44,10 @@ pub(crate) fn header(from: Role, first: u8, len: u64) -> Vec<u8> {
     let mask = if from == Role::Client { 0x80 } else { 0 };
     let mut bytes = vec![first];
     match len {
-        0..=125 => bytes.push(mask | len as u8),
+        0..=125 => bytes.push(mask | low_byte(len)),
         126..=65535 => {
             bytes.push(mask | 126);
-            bytes.extend((len as u16).to_be_bytes());
+            bytes.extend(&len.to_be_bytes()[6..]);
         }
         _ => {
             bytes.push(mask | 127);
@@ -60,9 +60,49 @@ pub(crate) fn header(from: Role, first: u8, len: u64) -> Vec<u8> {
     bytes
 }
 
+/// A client's frame with this key.
+pub(crate) fn masked(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header(Role::Client, first, payload.len() as u64);
+    let at = bytes.len() - 4;
+    bytes[at..].copy_from_slice(&key);
+    bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
+    bytes
+}
+
+/// `n` modulo 256.
+pub(crate) fn low_byte(n: u64) -> u8 {
+    n.to_be_bytes()[7]
+}
+
 /// The body of a Close frame.
 pub(crate) fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason.as_bytes()].concat()
+}
+
+pub(crate) fn text(text: &str) -> Event<'static> {
+    Event::Text(text.to_owned().into())
+}
+
+pub(crate) fn binary(data: &[u8]) -> Event<'static> {
+    Event::Binary(data.to_vec().into())
+}
+
+pub(crate) fn ping(payload: &[u8]) -> Event<'static> {
+    Event::Ping(payload.to_vec().into())
+}
+
+pub(crate) fn pong(payload: &[u8]) -> Event<'static> {
+    Event::Pong(payload.to_vec().into())
+}
+
+/// A Close with `code`, or the one with an empty body.
+pub(crate) fn closed(code: impl Into<Option<u16>>, reason: &str) -> Event<'static> {
+    let mut close = Close::default();
+    close.code = code
+        .into()
+        .map(|code| CloseCode::new(code).expect("may be sent"));
+    close.reason = reason.into();
+    Event::Close(close)
 }
 
 /// What came of feeding a connection.
@@ -83,7 +123,10 @@ pub(crate) struct Frame {
 }
 
 pub(crate) fn wrote(first: u8, payload: impl AsRef<[u8]>) -> Frame {
-    Frame { first, payload: payload.as_ref().to_vec() }
+    Frame {
+        first,
+        payload: payload.as_ref().to_vec(),
+    }
 }
 
 /// An open connection in `role`, with keys that tests can tell apart.
@@ -107,7 +150,10 @@ pub(crate) fn feed(ws: &mut Connection, piece: &[u8]) -> Vec<Event<'static>> {
     let mut events = Vec::new();
     while let Some(event) = ws.receive(&mut input) {
         events.push(event.into_owned());
-        assert!(events.len() <= piece.len() + 2, "an event for each byte at most");
+        assert!(
+            events.len() <= piece.len() + 2,
+            "an event for each byte at most"
+        );
     }
     assert!(input.is_empty(), "`None` means that all input is used");
     events
@@ -130,9 +176,16 @@ pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let (first, second) = (bytes[0], bytes[1]);
-        assert_eq!(second & 0x80 != 0, from == Role::Client, "clients mask, servers do not");
+        assert_eq!(
+            second & 0x80 != 0,
+            from == Role::Client,
+            "clients mask, servers do not"
+        );
         let (len, mut at) = match second & 0x7f {
-            126 => (u64::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())), 4),
+            126 => (
+                u64::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())),
+                4,
+            ),
             127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()), 10),
             len => (u64::from(len), 2),
         };
@@ -145,8 +198,11 @@ pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
             at += 4;
         }
         let end = at + usize::try_from(len).unwrap();
-        let payload =
-            bytes[at..end].iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
+        let payload = bytes[at..end]
+            .iter()
+            .enumerate()
+            .map(|(i, byte)| byte ^ key[i % 4])
+            .collect();
         frames.push(Frame { first, payload });
         bytes = &bytes[end..];
     }
@@ -163,7 +219,11 @@ pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Tr
         written.extend(drain(&mut ws));
         start = end;
     }
-    Transcript { events, written: parse(role, &written), ending: ws.end_of_stream() }
+    Transcript {
+        events,
+        written: parse(role, &written),
+        ending: ws.end_of_stream(),
+    }
 }
 
 /// Runs a conversation whole, byte by byte and cut in two at every place (or, if it is long, at the
@@ -171,10 +231,128 @@ pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Tr
 pub(crate) fn converse(role: Role, config: Config, wire: &[u8]) -> Transcript {
     let whole = run(role, config.clone(), wire, &[]);
     let bytewise: Vec<usize> = (1..wire.len()).collect();
-    assert_eq!(run(role, config.clone(), wire, &bytewise), whole, "byte by byte");
+    assert_eq!(
+        run(role, config.clone(), wire, &bytewise),
+        whole,
+        "byte by byte"
+    );
     let step = 1 + wire.len() / 512;
     for cut in (0..=wire.len()).filter(|i| i % step == 0 || *i < 64 || i + 64 > wire.len()) {
-        assert_eq!(run(role, config.clone(), wire, &[cut]), whole, "cut at {cut}");
+        assert_eq!(
+            run(role, config.clone(), wire, &[cut]),
+            whole,
+            "cut at {cut}"
+        );
     }
     whole
+}
+
+/// Asserts that the peer's `wire` comes to `before` and then to the failure `error`, under every
+/// split: one Close with its code and a fixed reason behind the frames `wrote_before`, and an ending
+/// that is not clean.
+pub(crate) fn fails_after(
+    role: Role,
+    config: Config,
+    wire: &[u8],
+    before: &[Event<'static>],
+    wrote_before: &[Frame],
+    error: Error,
+) {
+    let transcript = converse(role, config, wire);
+    assert_failed(&transcript, before, wrote_before, error);
+}
+
+/// [`fails_after`] for a first frame that is wrong.
+pub(crate) fn fails(role: Role, config: Config, wire: &[u8], error: Error) {
+    fails_after(role, config, wire, &[], &[], error);
+}
+
+/// What [`fails_after`] asserts.
+pub(crate) fn assert_failed(
+    transcript: &Transcript,
+    before: &[Event<'static>],
+    wrote_before: &[Frame],
+    error: Error,
+) {
+    let (last, events) = transcript.events.split_last().expect("a failure");
+    assert_eq!(*last, Event::Fail(error));
+    assert_eq!(events, before);
+    let (close, frames) = transcript.written.split_last().expect("a Close");
+    assert_eq!(frames, wrote_before);
+    assert_is_failing_close(close, error);
+    let ending = &transcript.ending;
+    assert_eq!(ending.error, Some(error));
+    assert_eq!(ending.sent_code, error.close_code());
+    assert_eq!(
+        (ending.code, &*ending.reason, ending.clean),
+        (1006, "", false)
+    );
+}
+
+/// A Close with the code of `error`, and a reason that is a fixed text for its kind.
+pub(crate) fn assert_is_failing_close(close: &Frame, error: Error) {
+    assert_eq!(close.first, FIN | CLOSE);
+    let (code, reason) = close.payload.split_at(2);
+    let expected = error.close_code().expect("after the handshake").get();
+    assert_eq!(code, expected.to_be_bytes(), "{error:?}");
+    let reason = core::str::from_utf8(reason).expect("UTF-8");
+    assert!(!reason.is_empty() && reason.len() <= 123);
+    // Nothing of it depends on what the peer sent: it is what all errors of the kind start with.
+    assert!(error.to_string().starts_with(reason), "{reason:?}");
+}
+
+/// How many bytes of `wire` it takes until the failure is reported, and the failure.
+pub(crate) fn failed_at(role: Role, config: Config, wire: &[u8]) -> Option<(usize, Error)> {
+    let mut ws = open(role, config);
+    for (at, byte) in wire.iter().enumerate() {
+        for event in feed(&mut ws, &[*byte]) {
+            if let Event::Fail(error) = event {
+                return Some((at + 1, error));
+            }
+        }
+    }
+    None
+}
+
+/// An open connection, and the peer that it talks to.
+pub(crate) struct Talk {
+    pub(crate) ws: Connection,
+    pub(crate) role: Role,
+}
+
+impl Talk {
+    pub(crate) fn new(role: Role) -> Self {
+        Self::with(role, Config::default())
+    }
+
+    pub(crate) fn with(role: Role, config: Config) -> Self {
+        Self {
+            ws: open(role, config),
+            role,
+        }
+    }
+
+    /// The peer sends a frame; returns the events.
+    pub(crate) fn peer(&mut self, first: u8, payload: impl AsRef<[u8]>) -> Vec<Event<'static>> {
+        let bytes = frame(peer(self.role), first, payload.as_ref());
+        feed(&mut self.ws, &bytes)
+    }
+
+    /// All that is written, as frames.
+    pub(crate) fn written(&mut self) -> Vec<Frame> {
+        let bytes = drain(&mut self.ws);
+        parse(self.role, &bytes)
+    }
+}
+
+/// A small generator for choices that need no shrinking (xorshift64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
 }
