@@ -40,7 +40,7 @@ macro_rules! replays {
     };
 }
 
-replays! { head decoder server client server_handshake client_handshake pair header_list parts }
+replays! { head decoder server client server_handshake client_handshake pair header_list parts proxy }
 
 /// What the fuzzers found, as it would be met.
 mod found {

@@ -6,7 +6,9 @@ use sockless::{CloseCode, Config, Connection, Event, PongMode, Role, State};
 
 use super::reference::{self, Limits, Seen};
 use super::source::{Cuts, Source};
-use super::watch::{Watched, converse, limit_entropy, measure, most_queued, open};
+use super::watch::{
+    Watched, converse, converse_in_halves, limit_entropy, measure, most_queued, open,
+};
 use super::wire;
 
 /// Longer input could meet the high-water mark, where how it is cut does matter for the pongs.
@@ -79,6 +81,9 @@ pub(crate) fn check(role: Role, data: &[u8]) {
         let cut = converse(make(), bytes, cuts, echo);
         assert_eq!(cut, whole, "{cuts:?}");
     }
+
+    let halves = converse_in_halves(make(), bytes, cuts[2], echo);
+    assert_eq!(halves, whole, "in halves");
 
     // Of the message, twice its size and once more while it moves.
     let mark = 300;

@@ -233,7 +233,7 @@ pub(crate) fn client(config: &Config, asks: bool) -> Connection {
     rewind_entropy();
     let mut request = ClientRequest::new("ws://example.com/chat").expect("a URI");
     if asks {
-        request = request.subprotocol("chat").expect("a name");
+        request = request.with_subprotocol("chat").expect("a name");
     }
     Connection::client(request, config.clone().entropy(entropy)).expect("entropy")
 }

@@ -10,6 +10,7 @@ pub(crate) mod header_list;
 pub(crate) mod heap;
 pub(crate) mod pair;
 pub(crate) mod parts;
+pub(crate) mod proxy;
 pub(crate) mod reference;
 pub(crate) mod source;
 pub(crate) mod watch;
@@ -20,7 +21,7 @@ use sockless::Role;
 /// Takes any bytes, and panics if something does not hold.
 pub(crate) type Check = fn(&[u8]);
 
-pub(crate) const TARGETS: [(&str, Check); 9] = [
+pub(crate) const TARGETS: [(&str, Check); 10] = [
     ("head", head::check),
     ("decoder", decoder::check),
     ("server", |data| endpoint::check(Role::Server, data)),
@@ -30,4 +31,5 @@ pub(crate) const TARGETS: [(&str, Check); 9] = [
     ("pair", pair::check),
     ("header_list", header_list::check),
     ("parts", parts::check),
+    ("proxy", proxy::check),
 ];

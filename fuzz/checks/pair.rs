@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use sockless::{
-    ClientRequest, CloseCode, Config, Connection, Delivery, Event, Fin, Response, Role, SendError,
-    State,
+    ClientRequest, CloseCode, Config, Connection, Delivery, Event, Fin, Prepared, Response, Role,
+    SendError, State,
 };
 
 use super::parts::Joined;
@@ -52,7 +52,7 @@ pub(crate) fn check(data: &[u8]) {
                     Seen::Binary(side.blob(&mut source))
                 };
                 match kind {
-                    0 | 1 => side.send(message),
+                    0 | 1 => side.send(message, choice & 0x40 != 0),
                     2 | 4 => side.send_part(message, Fin::More),
                     _ => side.send_part(message, Fin::Last),
                 }
@@ -66,12 +66,16 @@ pub(crate) fn check(data: &[u8]) {
                 side.wire.extend(bytes);
             }
             9 => side.deliver(peer, usize::from(source.byte())),
-            10 => {
+            10 if !side.watched.in_halves => {
                 now += Duration::from_millis(u64::from(source.word()));
                 side.watched.tick(now);
             }
-            _ if source.byte() > 200 => side.close(&mut source),
-            _ => {}
+            _ => match source.byte() {
+                201.. => side.close(&mut source),
+                // From now on; without a clock, which halves do not have.
+                0..=15 => side.watched.in_halves = true,
+                _ => {}
+            },
         }
     }
 
@@ -171,8 +175,10 @@ impl Side {
         false
     }
 
-    fn send(&mut self, message: Seen) {
+    fn send(&mut self, message: Seen, is_shared: bool) {
         let taken = self.call(self.parts.is_none(), |ws| match &message {
+            Seen::Text(text) if is_shared => ws.send_prepared(&Prepared::text(text.clone())),
+            Seen::Binary(data) if is_shared => ws.send_prepared(&Prepared::binary(data.clone())),
             Seen::Text(text) => ws.send_text(text),
             Seen::Binary(data) => ws.send_binary(data),
             _ => unreachable!(),

@@ -49,6 +49,8 @@ pub(crate) struct Watched {
     over: bool,
     /// How many more events there may be: one for each byte and each tick.
     budget: usize,
+    /// Input goes to the receiving half alone, and what it obliges to is carried over.
+    pub(crate) in_halves: bool,
 }
 
 /// What came of it all.
@@ -70,6 +72,7 @@ impl Watched {
             transport,
             over: false,
             budget: 0,
+            in_halves: false,
         }
     }
 
@@ -82,7 +85,7 @@ impl Watched {
         let mut input = &mut bytes[..];
         self.budget += piece.len();
         loop {
-            let event = self.ws.receive(&mut input);
+            let event = self.receive(&mut input);
             self.look();
             let Some(event) = event else {
                 assert!(input.is_empty(), "`None` means that all input is used");
@@ -98,6 +101,30 @@ impl Watched {
         }
     }
 
+    fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+        if !self.in_halves {
+            return self.ws.receive(input);
+        }
+        let placeholder = Connection::upgraded(self.ws.role(), Config::default());
+        match core::mem::replace(&mut self.ws, placeholder).split() {
+            Err(ws) => {
+                self.ws = ws;
+                self.ws.receive(input)
+            }
+            Ok((mut receiver, mut sender)) => {
+                let got = receiver.receive(input);
+                let event = got.map(|(event, owed)| {
+                    if let Some(owed) = owed {
+                        sender.fulfill(owed).expect("entropy");
+                    }
+                    event
+                });
+                self.ws = Connection::join(receiver, sender);
+                event
+            }
+        }
+    }
+
     pub(crate) fn tick(&mut self, now: Duration) -> Option<Duration> {
         self.budget += 1;
         let until = self.ws.tick(now);
@@ -109,16 +136,20 @@ impl Watched {
     /// Writes at most `n` bytes, and returns them.
     pub(crate) fn write(&mut self, n: usize) -> &[u8] {
         let start = self.output.len();
-        let mut left = n;
-        while left > 0 && !self.ws.output().is_empty() {
-            let before = self.ws.buffered_amount();
-            let n = left.min(self.ws.output().len());
-            self.output.extend(&self.ws.output()[..n]);
-            self.ws.sent(n);
-            assert_eq!(self.ws.buffered_amount(), before - n, "a byte lost");
-            left -= n;
-            self.look();
+        let (mut left, mut all) = (n, 0);
+        let first = self.ws.outputs().next().unwrap_or_default();
+        assert_eq!(first.len(), self.ws.output().len());
+        for run in self.ws.outputs() {
+            assert!(!run.is_empty());
+            let taken = left.min(run.len());
+            self.output.extend(&run[..taken]);
+            left -= taken;
+            all += run.len();
         }
+        assert_eq!(all, self.ws.buffered_amount());
+        self.ws.sent(n);
+        assert_eq!(self.ws.buffered_amount(), all - (n - left), "a byte lost");
+        self.look();
         &self.output[start..]
     }
 
@@ -195,9 +226,29 @@ pub(crate) fn converse(
     ws: Connection,
     bytes: &[u8],
     cuts: Cuts,
-    mut react: impl FnMut(&mut Connection, &Event<'_>),
+    react: impl FnMut(&mut Connection, &Event<'_>),
+) -> Transcript {
+    converse_watched(Watched::new(ws), bytes, cuts, react)
+}
+
+/// As [`converse`], of two halves.
+pub(crate) fn converse_in_halves(
+    ws: Connection,
+    bytes: &[u8],
+    cuts: Cuts,
+    react: impl FnMut(&mut Connection, &Event<'_>),
 ) -> Transcript {
     let mut watched = Watched::new(ws);
+    watched.in_halves = true;
+    converse_watched(watched, bytes, cuts, react)
+}
+
+fn converse_watched(
+    mut watched: Watched,
+    bytes: &[u8],
+    cuts: Cuts,
+    mut react: impl FnMut(&mut Connection, &Event<'_>),
+) -> Transcript {
     watched.write(usize::MAX);
     for piece in cuts.pieces(bytes) {
         watched.feed(piece, &mut react);

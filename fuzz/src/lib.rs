@@ -23,7 +23,7 @@ macro_rules! targets {
     };
 }
 
-targets! { head decoder server client server_handshake client_handshake pair header_list parts }
+targets! { head decoder server client server_handshake client_handshake pair header_list parts proxy }
 
 /// Ours and tungstenite, on the same traffic.
 pub fn differential(data: &[u8]) {
