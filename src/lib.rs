@@ -66,7 +66,21 @@
 //! back-pressure is a number: [`Connection::buffered_amount`]. A caller that stops reading while that is
 //! high stops its peer as well; what the connection queues by itself is bounded.
 //!
-//! Two more, for those who want them: [`Connection::tick`] for deadlines, and [`Connection::transport`]
+//! # Back-pressure
+//!
+//! * What you send is kept until it is written: [`Connection::buffered_amount`] says how much that is. A
+//!   producer stops, or drops the peer, above a mark of its own.
+//! * What the peer makes the connection send, pongs above all, is bounded by
+//!   [`Config::high_water_mark`]: above it only the latest ping is answered, ahead of what waits.
+//! * To hold a peer back, do not read while output is pending beyond your mark: the transport's own
+//!   flow control does the rest. The loop above does so with a mark of nothing; one that sends much in
+//!   both directions at once reads and writes as either is ready, lest two ends wait for each other.
+//! * One call of [`Connection::receive`] returns one event, so how many are handled in a turn is the
+//!   caller's choice.
+//!
+//! # More
+//!
+//! Two more methods, for those who want them: [`Connection::tick`] for deadlines, and [`Connection::transport`]
 //! for an end that loses nothing.
 //!
 //! # Features

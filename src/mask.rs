@@ -27,10 +27,28 @@ pub fn apply(key: [u8; 4], data: &mut [u8]) {
     // hand-written AVX2, and no unsafe code.
     let mut blocks = data.chunks_exact_mut(64);
     for block in &mut blocks {
-        apply_words(wide, block);
+        for word in block.chunks_exact_mut(8) {
+            apply_word(wide, word);
+        }
     }
-    let rest = apply_words(wide, blocks.into_remainder());
-    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+    // Short payloads are all tail: one step of each size, so that 20 bytes take two.
+    let mut pairs = blocks.into_remainder().chunks_exact_mut(16);
+    for pair in &mut pairs {
+        for word in pair.chunks_exact_mut(8) {
+            apply_word(wide, word);
+        }
+    }
+    let mut words = pairs.into_remainder().chunks_exact_mut(8);
+    for word in &mut words {
+        apply_word(wide, word);
+    }
+    let mut halves = words.into_remainder().chunks_exact_mut(4);
+    for half in &mut halves {
+        if let Some(half) = half.first_chunk_mut() {
+            *half = (u32::from_ne_bytes(*half) ^ word).to_ne_bytes();
+        }
+    }
+    for (byte, key) in halves.into_remainder().iter_mut().zip(key) {
         *byte ^= key;
     }
 }
@@ -48,16 +66,11 @@ pub const fn rotate(key: [u8; 4], len: usize) -> [u8; 4] {
     }
 }
 
-/// Treats all whole words, and returns what is left: fewer than eight bytes.
 #[inline(always)]
-fn apply_words(wide: u64, data: &mut [u8]) -> &mut [u8] {
-    let mut words = data.chunks_exact_mut(8);
-    for word in &mut words {
-        if let Some(word) = word.first_chunk_mut() {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-        }
+fn apply_word(wide: u64, word: &mut [u8]) {
+    if let Some(word) = word.first_chunk_mut() {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    words.into_remainder()
 }
 
 #[cfg(test)]

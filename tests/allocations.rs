@@ -83,10 +83,11 @@ fn r251_memory_follows_what_arrived() {
                 }
             });
             let arrived = isize::try_from(arrived).unwrap();
-            assert!(total.held <= 2 * arrived + 4096, "{total:?}");
+            // Fourfold at most, where the end of the message is in sight.
+            assert!(total.held <= 4 * arrived + 4096, "{total:?}");
             assert!(total.calls <= 24, "{total:?}");
             // Growing needs the old and the new at once, at worst.
-            assert!(total.peak <= 3 * arrived + 8192, "{total:?}");
+            assert!(total.peak <= 5 * arrived + 8192, "{total:?}");
         }
     }
 }
