@@ -2,8 +2,8 @@
 # Replaces the seeds by the fewest inputs that reach all that seeds/ and corpus/ reach together:
 # seeds.sh [TARGET...], after a long run of smoke.sh.
 #
-# Reached means each edge of the program; how often counts only in `pair`, where all is a matter of
-# what follows what. Elsewhere it would keep ten times as much.
+# Reached means each edge of the program; how often counts only where all is a matter of what follows
+# what. Elsewhere it would keep ten times as much.
 set -euo pipefail
 cd "$(dirname "$0")"
 target_dir=${CARGO_TARGET_DIR:-target}
@@ -14,11 +14,13 @@ if [ $# -eq 0 ]; then
     set -- "${targets[@]}"
 fi
 for target in "$@"; do
-    counters=0
-    if [ "$target" = pair ]; then counters=1; fi
+    case $target in
+        pair | server | client) counters=1 most=200 ;;
+        *) counters=0 most=512 ;;
+    esac
     mkdir -p "seeds/$target" "corpus/$target"
     fewest=$(mktemp -d)
-    "$target_dir/$host/release/$target" -set_cover_merge=1 -use_counters=$counters -max_len=512 \
+    "$target_dir/$host/release/$target" -set_cover_merge=1 -use_counters=$counters -max_len=$most \
         "$fewest" "seeds/$target" "corpus/$target" >/dev/null 2>&1
     rm -r "seeds/$target"
     cp -r "$fewest" "seeds/$target"
