@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Builds the fuzz targets once and runs each for a while, on a stable compiler: smoke.sh [SECONDS [TARGET...]]
+#
+# Needs cargo-fuzz (`cargo install --locked cargo-fuzz@0.13.2`) and a C++ compiler. What it finds
+# worth keeping goes to corpus/, what fails to artifacts/; a failure of one target ends the run.
+set -euo pipefail
+cd "$(dirname "$0")"
+seconds=${1:-20}
+shift || true
+target_dir=${CARGO_TARGET_DIR:-target}
+
+# Without sanitizers: the crate has no unsafe code, and everything is asserted in the targets.
+cargo fuzz build --fuzz-dir . --sanitizer none --target-dir "$target_dir"
+host=$(rustc -vV | sed -n 's/^host: //p')
+if [ $# -eq 0 ]; then
+    mapfile -t targets < <(cargo fuzz list --fuzz-dir .)
+    set -- "${targets[@]}"
+fi
+for target in "$@"; do
+    mkdir -p "corpus/$target" "artifacts/$target"
+    log=$(mktemp)
+    "$target_dir/$host/release/$target" "corpus/$target" "seeds/$target" \
+        -dict=websocket.dict -artifact_prefix="artifacts/$target/" \
+        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+        >"$log" 2>&1 || { tail -n 60 "$log"; echo "smoke.sh: $target failed" >&2; exit 1; }
+    runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
+    cover=$(sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 edges, \2 features/p' "$log" | tail -n 1)
+    echo "$target: $runs runs, $cover"
+    rm -f "$log"
+done

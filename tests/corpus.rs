@@ -1,0 +1,113 @@
+//! Replays what the fuzzers have found, on any compiler: `fuzz/seeds/TARGET/*`, by the same checks
+//! that the fuzz targets run.
+
+#[path = "../fuzz/checks/mod.rs"]
+mod checks;
+
+use std::path::Path;
+use std::{fs, panic};
+
+fn replay(target: &str) {
+    let (_, check) = checks::TARGETS
+        .iter()
+        .find(|(name, _)| *name == target)
+        .expect("a target");
+    // Short of everything, and nothing at all.
+    check(&[]);
+    check(&[0xff; 64]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(target);
+    let mut seeds = 0;
+    for entry in fs::read_dir(&folder).expect("the seeds") {
+        let path = entry.expect("a seed").path();
+        let data = fs::read(&path).expect("a seed");
+        let result = panic::catch_unwind(|| check(&data));
+        assert!(result.is_ok(), "{}", path.display());
+        seeds += 1;
+    }
+    assert!(seeds > 0, "no seeds in {}", folder.display());
+}
+
+macro_rules! replays {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                replay(stringify!($name));
+            }
+        )*
+    };
+}
+
+replays! { head decoder server client server_handshake client_handshake pair header_list parts proxy }
+
+/// What the fuzzers found, as it would be met.
+mod found {
+    use super::checks::wire;
+    use sockless::{Config, Connection, Delivery, Error, Event, Fin, Response, Role};
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+
+    fn feed(ws: &mut Connection, bytes: &[u8]) -> Vec<Event<'static>> {
+        let mut bytes = bytes.to_vec();
+        let mut input = &mut bytes[..];
+        core::iter::from_fn(|| ws.receive(&mut input).map(Event::into_owned)).collect()
+    }
+
+    fn text(payload: &str) -> Vec<u8> {
+        wire::frame(Role::Client, 0x81, payload.as_bytes())
+    }
+
+    /// R084: what came before the answer comes before what came after it.
+    #[test]
+    fn early_data_is_not_overtaken() {
+        let mut ws = Connection::server(Config::default());
+        assert!(matches!(feed(&mut ws, REQUEST)[..], [Event::Request(_)]));
+        assert_eq!(feed(&mut ws, &[text("first"), text("second")].concat()), []);
+        ws.accept(Response::default()).expect("a request");
+        let events = ["first", "second", "third"].map(|text| Event::Text(text.into()));
+        assert_eq!(feed(&mut ws, &text("third")), events);
+    }
+
+    /// Nor is the payload of a frame that the answer cuts taken for frames.
+    #[test]
+    fn early_data_may_end_inside_a_frame() {
+        let mut ws = Connection::server(Config::default());
+        assert!(matches!(feed(&mut ws, REQUEST)[..], [Event::Request(_)]));
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        let payload: Vec<u8> = wire::unmasked(key, &text("no frame of its own")).collect();
+        let frame = wire::frame(Role::Client, 0x82, &payload);
+        let (header, rest) = frame.split_at(6);
+        assert_eq!(feed(&mut ws, header), []);
+        ws.accept(Response::default()).expect("a request");
+        assert_eq!(feed(&mut ws, rest), [Event::Binary(payload.into())]);
+    }
+
+    /// Whole frames too are parts, where parts are wanted.
+    #[test]
+    fn parts_are_parts_however_they_arrive() {
+        let config = Config::default().delivery(Delivery::Parts);
+        let mut ws = Connection::upgraded(Role::Server, config);
+        let part = Event::TextPart {
+            text: "one frame".into(),
+            first: true,
+            fin: Fin::Last,
+        };
+        assert_eq!(feed(&mut ws, &text("one frame")), [part]);
+    }
+
+    /// A limit of no fragments lets no message pass, not even an empty one.
+    #[test]
+    fn no_fragments_means_none() {
+        let config = Config::default().max_fragments(0);
+        let mut ws = Connection::upgraded(Role::Server, config);
+        let bytes = [text(""), text("")].concat();
+        assert_eq!(
+            feed(&mut ws, &bytes),
+            [Event::Fail(Error::TooManyFragments)]
+        );
+    }
+}
