@@ -19,7 +19,7 @@ cd "$here"
 npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 
 cd "$root"
-cargo build --release --locked --example echo_std
+cargo build --release --locked --features deflate --example echo_std
 server=${CARGO_TARGET_DIR:-$root/target}/release/examples/echo_std
 
 timeout --foreground --kill-after=10 180 node "$here/check.mjs" "$server" "$chromium"
