@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A real browser against examples/echo_std: its page, text, the pushed lines, binary, the close.
+# A real browser against examples/echo_std: its page, text, the pushed lines, binary, compression, the
+# close.
 # Leaves screenshots in tests/browser/screenshots/.
 #
 # Needs Cargo, Node and Chromium. Where there is apt-get and the right to use it, Chromium is
