@@ -26,6 +26,7 @@ peer node "$here/node_deflate.mjs" "$examples/echo_std" "$examples/client_std"
 peer "$here/.venv/bin/python" "$here/python_client.py" "$examples/echo_std"
 peer "$here/.venv/bin/python" "$here/python_server.py" "$examples/client_std"
 peer "$here/.venv/bin/python" "$here/python_deflate.py" "$examples/echo_std" "$examples/client_std"
+peer "$here/.venv/bin/python" "$here/python_zlib.py" "$examples/echo_std"
 
 passed=$(grep -c '^ok ' "$results" || true)
 failed=$(grep -c '^FAIL ' "$results" || true)
