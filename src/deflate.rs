@@ -200,8 +200,8 @@ impl DeflateConfig {
         self
     }
 
-    /// How many times larger than its compressed form a received message may be, once it is larger
-    /// than 64 KiB. Default: no limit other than
+    /// How many times larger than its compressed form a received message may be; looked at after
+    /// every 64 KiB of it. Default: no limit other than
     /// [`Config::max_message_size`](crate::Config::max_message_size), which is checked while
     /// inflating and holds in any case. What is possible at all is 1032.
     #[must_use]

@@ -42,6 +42,9 @@ macro_rules! replays {
 
 replays! { head decoder server client server_handshake client_handshake pair header_list parts proxy }
 
+#[cfg(feature = "deflate")]
+replays! { negotiation inflating round_trip }
+
 /// What the fuzzers found, as it would be met.
 mod found {
     use super::checks::wire;

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each user has its part")]
 
 pub(crate) mod decoder;
+#[cfg(feature = "deflate")]
+pub(crate) mod deflate;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod head;
@@ -21,7 +23,7 @@ use sockless::Role;
 /// Takes any bytes, and panics if something does not hold.
 pub(crate) type Check = fn(&[u8]);
 
-pub(crate) const TARGETS: [(&str, Check); 10] = [
+pub(crate) const TARGETS: &[(&str, Check)] = &[
     ("head", head::check),
     ("decoder", decoder::check),
     ("server", |data| endpoint::check(Role::Server, data)),
@@ -32,4 +34,10 @@ pub(crate) const TARGETS: [(&str, Check); 10] = [
     ("header_list", header_list::check),
     ("parts", parts::check),
     ("proxy", proxy::check),
+    #[cfg(feature = "deflate")]
+    ("negotiation", deflate::check_negotiation),
+    #[cfg(feature = "deflate")]
+    ("inflating", deflate::check_inflating),
+    #[cfg(feature = "deflate")]
+    ("round_trip", deflate::check_round_trip),
 ];

@@ -21,8 +21,18 @@ pub(super) struct Inflater(Inflate);
 pub(super) struct Step {
     pub(super) used: usize,
     pub(super) made: usize,
+    pub(super) stop: Stop,
+}
+
+/// Why it went no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// All input is used, or the output is full.
+    Room,
     /// A final block has ended.
-    pub(super) ended: bool,
+    End,
+    /// What follows is no deflate stream; a further call says so again.
+    Corrupt,
 }
 
 /// Not a deflate stream.
@@ -44,17 +54,18 @@ impl Inflater {
     }
 
     /// Inflates until all of `input` is used, `out` is full, or a final block has ended.
-    pub(super) fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, Corrupt> {
+    pub(super) fn run(&mut self, input: &[u8], out: &mut [u8]) -> Step {
         let before = (self.0.total_in(), self.0.total_out());
         let status = self.0.decompress(input, out, InflateFlush::SyncFlush);
-        Ok(Step {
-            ended: match status {
-                Ok(status) => status == Status::StreamEnd,
-                Err(_) => return Err(Corrupt),
+        Step {
+            stop: match status {
+                Ok(Status::StreamEnd) => Stop::End,
+                Ok(_) => Stop::Room,
+                Err(_) => Stop::Corrupt,
             },
             used: delta(before.0, self.0.total_in()),
             made: delta(before.1, self.0.total_out()),
-        })
+        }
     }
 }
 

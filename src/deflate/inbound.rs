@@ -9,15 +9,15 @@
 use alloc::sync::Arc;
 use core::mem;
 
-use super::codec::Step;
+use super::codec::{Step, Stop};
 use super::history::History;
 use super::pool::{Pool, Scratch};
 use super::{Context, DeflateConfig, Parameters, TAIL};
 use crate::error::Error;
 use crate::frame::Role;
 
-/// How large a message may be before its ratio counts.
-const RATIO_FREE: usize = 64 << 10;
+/// How often the ratio is looked at: at places that do not depend on how the input was cut.
+const RATIO_STEP: usize = 64 << 10;
 
 /// How much history may be put back, behind final blocks, for each byte received: enough for a final
 /// block in every other kilobyte.
@@ -103,11 +103,7 @@ impl Inbound {
             }
             let step = self.step(rest)?;
             used += step.used;
-            if let Some(message) = &mut self.message {
-                message.received = message.received.saturating_add(step.used);
-            }
-            self.check_ratio()?;
-            if step.ended {
+            if step.stop == Stop::End {
                 self.restart()?;
             }
             if step.made > 0 {
@@ -135,7 +131,7 @@ impl Inbound {
             message.end += step.used;
             // R347: what they complete is an empty stored block, which may itself be final. Anything
             // else was cut off in the middle.
-            if step.ended {
+            if step.stop == Stop::End {
                 if message.end != TAIL.len() && message.end != END.len() {
                     return Err(Error::InvalidDeflate);
                 }
@@ -169,18 +165,29 @@ impl Inbound {
         };
         // R348: one byte beyond the limit shows that it is broken, and no more is produced.
         let room = (self.max_size - message.inflated).saturating_add(1);
-        let room = room.min(scratch.out.len());
+        let room = room
+            .min(scratch.out.len())
+            .min(RATIO_STEP - message.inflated % RATIO_STEP);
         let out = scratch.out.get_mut(..room).unwrap_or_default();
-        // R347.
-        let step = scratch
-            .inflater
-            .run(input, out)
-            .map_err(|_| Error::InvalidDeflate)?;
+        let step = scratch.inflater.run(input, out);
+        // R347: once what came before has been judged, so that no cut changes what is reported.
+        if step.stop == Stop::Corrupt && step.made == 0 {
+            return Err(Error::InvalidDeflate);
+        }
+        message.received = message.received.saturating_add(step.used);
         message.inflated += step.made;
         if message.inflated > self.max_size {
             return Err(Error::MessageTooLarge);
         }
-        message.is_cut = step.made == room && !step.ended;
+        let is_due = step.made > 0 && message.inflated % RATIO_STEP == 0;
+        if is_due && message.inflated > message.received.saturating_mul(self.max_ratio) {
+            return Err(Error::RatioTooHigh);
+        }
+        message.is_cut = match step.stop {
+            Stop::Room => step.made == room,
+            Stop::End => false,
+            Stop::Corrupt => true,
+        };
         message.is_begun |= step.used > 0;
         scratch
             .history
@@ -206,18 +213,6 @@ impl Inbound {
         }
         let begun = scratch.inflater.restart(scratch.history.runs());
         begun.map_err(|_| Error::InvalidDeflate)
-    }
-
-    fn check_ratio(&self) -> Result<(), Error> {
-        match &self.message {
-            Some(message)
-                if message.inflated > RATIO_FREE
-                    && message.inflated > message.received.saturating_mul(self.max_ratio) =>
-            {
-                Err(Error::RatioTooHigh)
-            }
-            _ => Ok(()),
-        }
     }
 
     fn end(&mut self) {
