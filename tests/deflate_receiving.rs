@@ -291,6 +291,11 @@ fn r335_text_is_checked_behind_the_inflater() {
         &[binary(b"ok \xff")],
     );
     // The first of two faults is the one that is reported, however they were cut.
+    let small = Config::default().max_message_size(4).deflate(eager());
+    let both = [stored(b"ok \xff and more"), vec![0]].concat();
+    fails_with(plain(), &small, &[(DATA, &both)], Error::InvalidUtf8);
+    let both = [stored(b"ok, but more"), vec![0]].concat();
+    fails_with(plain(), &small, &[(DATA, &both)], Error::MessageTooLarge);
     let both = [stored(b"ok \xff"), b"\x07".to_vec()].concat();
     fails_with(plain(), &config, &[(DATA, &both)], Error::InvalidUtf8);
     // Compressed bytes need not be UTF-8, and R233 holds for what they stand for.

@@ -163,14 +163,18 @@ impl Inbound {
                 message.scratch.insert(scratch)
             }
         };
-        // R348: one byte beyond the limit shows that it is broken, and no more is produced.
-        let room = (self.max_size - message.inflated).saturating_add(1);
-        let room = room
-            .min(scratch.out.len())
-            .min(RATIO_STEP - message.inflated % RATIO_STEP);
+        let to_ratio_check = RATIO_STEP - message.inflated % RATIO_STEP;
+        let is_due = to_ratio_check == RATIO_STEP;
+        if is_due && message.inflated > message.received.saturating_mul(self.max_ratio) {
+            return Err(Error::RatioTooHigh);
+        }
+        // R348: one byte beyond the limit shows that it is broken, and no more is produced. All up to
+        // the limit is judged before, so that no cut changes what is reported.
+        let to_limit = (self.max_size - message.inflated).max(1);
+        let room = to_limit.min(to_ratio_check).min(scratch.out.len());
         let out = scratch.out.get_mut(..room).unwrap_or_default();
         let step = scratch.inflater.run(input, out);
-        // R347: once what came before has been judged, so that no cut changes what is reported.
+        // R347: once what came before has been judged.
         if step.stop == Stop::Corrupt && step.made == 0 {
             return Err(Error::InvalidDeflate);
         }
@@ -178,10 +182,6 @@ impl Inbound {
         message.inflated += step.made;
         if message.inflated > self.max_size {
             return Err(Error::MessageTooLarge);
-        }
-        let is_due = step.made > 0 && message.inflated % RATIO_STEP == 0;
-        if is_due && message.inflated > message.received.saturating_mul(self.max_ratio) {
-            return Err(Error::RatioTooHigh);
         }
         message.is_cut = match step.stop {
             Stop::Room => step.made == room,
