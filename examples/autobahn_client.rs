@@ -74,7 +74,7 @@ fn converse(
         while !ws.output().is_empty() {
             match stream.write(ws.output()) {
                 Ok(n) => ws.sent(n),
-                Err(_) => return Ok(ws.reset()),
+                Err(_) => return Ok(ws.transport_reset()),
             }
         }
         match ws.transport() {
@@ -87,7 +87,7 @@ fn converse(
             Ok(0) => return Ok(ws.end_of_stream()),
             Ok(n) => n,
             // The suite ends connections in all the ways that there are.
-            Err(_) => return Ok(ws.reset()),
+            Err(_) => return Ok(ws.transport_reset()),
         };
         let mut input = &mut buf[..n];
         while let Some(event) = ws.receive(&mut input) {

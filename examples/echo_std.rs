@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 use std::{process, thread};
 
 use clap::Parser;
+use sockless::handshake::HandshakeError;
 use sockless::{Config, Connection, Ending, Event, Request, Response, SendError, State, Transport};
+
+/// How a connection ends on which no whole request came.
+const NOT_USED: Option<sockless::Error> =
+    Some(sockless::Error::Handshake(HandshakeError::EndOfStream));
 
 const PAGE: &str = include_str!("echo_std/page.html");
 
@@ -78,7 +83,7 @@ fn serve(mut stream: TcpStream, peer: SocketAddr) {
     let mut visit = Visit::new(peer);
     match converse(&mut stream, &mut visit) {
         // A page was logged when it was served; a browser also opens connections only to be ready.
-        Ok(ending) if visit.path.is_none() && ending.error.is_none() => {}
+        Ok(ending) if !ending.opened && matches!(ending.error, None | NOT_USED) => {}
         Ok(ending) => visit.log(format_args!("{ending}")),
         Err(error) => visit.log(format_args!("broken off: {error}")),
     }

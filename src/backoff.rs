@@ -11,7 +11,7 @@ use crate::error::EntropyError;
 /// §7.2.3).
 ///
 /// The first is random, so that the clients of a server that restarts do not all come back at once;
-/// each later one is random as well, and longer than the one before, up to a limit. Waiting is the
+/// each later one is random as well, from a range twice as long, up to a limit. Waiting is the
 /// caller's part. So is not to have two connections to one host on the way at a time: the others wait
 /// for the one (§4.1).
 ///

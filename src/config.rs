@@ -141,7 +141,8 @@ impl Config {
     }
 
     /// The bytes of pending output above which pongs are no longer queued one for one: then only the
-    /// latest ping is answered, ahead of the data that waits. Default: 64 KiB. (§5.5.3)
+    /// latest ping is answered, ahead of everything that waits, earlier pongs included. Default: 64 KiB.
+    /// (§5.5.3)
     #[must_use]
     pub const fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes;
@@ -219,7 +220,8 @@ impl Config {
         self
     }
 
-    /// How long the peer may take for its part of the opening handshake. Default: 30 seconds.
+    /// How long the peer may take for its part of the opening handshake. Default: 30 seconds. The
+    /// answer to a request is the caller's part, and has no deadline.
     ///
     /// This and the other times take effect by [`tick`](crate::Connection::tick), and not at all
     /// without it. [`Duration::MAX`] means without end.

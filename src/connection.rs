@@ -25,17 +25,17 @@ pub(crate) mod sender;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::mem;
 use core::time::Duration;
+use core::{fmt, mem};
 
 use crate::close::{ABNORMAL, CloseCode, NO_STATUS};
 use crate::config::Config;
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
 use crate::frame::{Header, Role};
-use crate::handshake::{ClientHandshake, ClientRequest, Response, ServerHandshake};
+use crate::handshake::{ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake};
 use crate::prepared::Prepared;
-use clock::{Clock, Seen, Stage, Verdict};
+use clock::{Seen, Stage, Verdict};
 use opening::{Opening, Over};
 use receiver::Receiver;
 use sender::{Fin, Sender};
@@ -75,18 +75,14 @@ use sender::{Fin, Sender};
 /// assert!(ws.output().is_empty());
 /// # Ok::<(), sockless::SendError>(())
 /// ```
-#[derive(Debug)]
 pub struct Connection {
     receiver: Receiver,
     sender: Sender,
     role: Role,
     /// What is not needed once the connection is open, and idle connections do not hold.
     opening: Option<Box<Opening>>,
-    clock: Clock,
-    /// Something was received since the clock last looked.
-    heard: bool,
-    /// A deadline was missed, and no event has said so yet.
-    unreported: Option<Error>,
+    /// What a missed deadline came to, and no event has said yet.
+    unreported: Option<Box<Event<'static>>>,
     /// The transport has ended, and so did the connection.
     ending: Option<Box<Ending>>,
 }
@@ -156,9 +152,11 @@ impl Connection {
 
     /// Either end of a connection that another HTTP stack has upgraded: it is open at once.
     ///
-    /// For hyper, axum and the like, and for HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220); the checks of
-    /// the handshake are in [`handshake`](crate::handshake). Bytes that the other stack has read
-    /// beyond its part are the first to [`receive`](Self::receive).
+    /// For hyper, axum and the like: [`check_request`](crate::handshake::check_request) and
+    /// [`Offer`](crate::handshake::Offer) are the checks of the handshake over their header fields.
+    /// Also for streams of HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220), whose handshake is their stack's.
+    /// Bytes that the other stack has read beyond its part are the first to
+    /// [`receive`](Self::receive).
     #[must_use]
     pub fn upgraded(role: Role, config: Config) -> Self {
         let mut connection = Self::new(role, &config);
@@ -176,8 +174,7 @@ impl Connection {
     /// What RFC 6455 wants answered is answered, in [`output`](Self::output), before the event is
     /// returned; so is a violation of its rules, which is reported as [`Event::Fail`]. After
     /// [`Event::Close`], [`Event::Fail`], [`Event::Rejected`] or the end of the stream, input is
-    /// used up and ignored (§7.1.7). Empty input is not the end of the stream: it only lets a server
-    /// that answered late read what came early.
+    /// used up and ignored (§7.1.7). Empty input is not the end of the stream.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
         // What came before a late answer goes first.
@@ -187,11 +184,18 @@ impl Connection {
         let Some((opcode, payload)) = self.receiver.take_message(input) else {
             return self.receive_slowly(input);
         };
-        self.heard = true;
+        self.receiver.heard = true;
         match receiver::lend(opcode, payload) {
             Ok(event) => Some(event),
             Err(error) => Some(self.fail(error)),
         }
+    }
+
+    /// The next event that needs no input: a deadline that [`tick`](Self::tick) found missed, or what
+    /// came before a late [`accept`](Self::accept). The same as [`receive`](Self::receive) with empty
+    /// input.
+    pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.receive_slowly(&mut &mut [][..])
     }
 
     /// The transport has ended, or was dropped: says how the connection ended (§7.1.4 to §7.1.6).
@@ -202,9 +206,12 @@ impl Connection {
         self.end(Reset::No)
     }
 
-    /// As [`end_of_stream`](Self::end_of_stream), for a transport that was reset (or failed in
-    /// another way) rather than ended: [`Ending::reset`] says so.
-    pub fn reset(&mut self) -> Ending {
+    /// As [`end_of_stream`](Self::end_of_stream), for a transport that was reset, or failed in another
+    /// way, rather than ended: [`Ending::reset`] says so.
+    ///
+    /// A write that fails is no reason yet: what the peer sent before may still wait to be read, its
+    /// Close among it.
+    pub fn transport_reset(&mut self) -> Ending {
         self.end(Reset::Yes)
     }
 
@@ -213,8 +220,8 @@ impl Connection {
     /// deadlines.
     ///
     /// To be called once in each turn of the loop, after what was read has been received, and at the
-    /// time that it gave. It can cause output, a ping or a Close. When a deadline was missed, the
-    /// next [`receive`](Self::receive) (with empty input if there is no other) returns
+    /// time that it gave. It can cause output, a ping or a Close. When a deadline was missed,
+    /// [`poll_event`](Self::poll_event) or the next [`receive`](Self::receive) returns
     /// [`Event::Fail`], and [`transport`](Self::transport) says what is left to do.
     ///
     /// ```
@@ -227,23 +234,24 @@ impl Connection {
     /// assert_eq!(ws.tick(interval), Some(interval + timeout));
     /// ws.sent(ws.output().len()); // the ping
     /// let _ = ws.tick(interval + timeout);
-    /// assert_eq!(ws.receive(&mut &mut [][..]), Some(Event::Fail(Error::PongTimeout)));
+    /// assert_eq!(ws.poll_event(), Some(Event::Fail(Error::PongTimeout)));
     /// ```
     pub fn tick(&mut self, now: Duration) -> Option<Duration> {
         loop {
             let seen = Seen {
                 stage: self.stage(),
-                heard: mem::take(&mut self.heard),
+                heard: mem::take(&mut self.receiver.heard),
                 message: self.receiver.message_in_progress(),
                 is_mid_frame: self.receiver.is_mid_frame(),
                 written: self.sender.queue.written(),
             };
-            match self.clock.tick(now, &seen) {
+            match self.receiver.clock.tick(now, &seen) {
                 Verdict::Wait(until) => return until,
                 Verdict::Ping(payload) => match self.sender.send_ping(&payload) {
                     Ok(()) => {
                         let pending = u64::try_from(self.buffered_amount()).unwrap_or(u64::MAX);
-                        self.clock
+                        self.receiver
+                            .clock
                             .on_ping_sent(seen.written.saturating_add(pending));
                     }
                     Err(_) => self.on_deadline(Error::Entropy),
@@ -256,6 +264,11 @@ impl Connection {
     /// Agrees to the request (§4.2.2): queues the 101, and the connection is open.
     ///
     /// [`Response::default`] is enough; a subprotocol and further headers can be added to it.
+    ///
+    /// It need not be at once. What the client sends meanwhile is kept, up to
+    /// [`Config::max_early_data`], and comes after the answer with [`poll_event`](Self::poll_event) or
+    /// the next [`receive`](Self::receive); more than that ends the attempt with [`Event::Fail`], and
+    /// then no request waits any more. No deadline covers the caller's own time.
     ///
     /// # Errors
     ///
@@ -436,7 +449,9 @@ impl Connection {
     /// Begins to close (§7.1.2): queues a Close with `code` and a `reason` of at most 123 bytes,
     /// behind all that is queued. Until the peer's Close arrives its messages are still delivered.
     ///
-    /// A message that is being sent in parts is left unfinished. If a Close was queued before, or the
+    /// From here on messages can no longer be sent: a handler that closes, and then goes on with what
+    /// it has received, gets [`SendError::Closed`]. A message that is being sent in parts is left
+    /// unfinished. If a Close was queued before, or the
     /// peer's has come, this does nothing: there is only ever one.
     ///
     /// # Errors
@@ -459,7 +474,9 @@ impl Connection {
 
     /// The next bytes to write to the transport; empty only when there are none at all.
     ///
-    /// It may be a part of what is pending: write, tell [`sent`](Self::sent), and ask again.
+    /// It may be a part of what is pending: write, tell [`sent`](Self::sent), and ask again. It is what
+    /// comes next only as long as it is borrowed, for a pong may go ahead of what has not been written;
+    /// to write from a copy, or in another thread, use [`take_output`](Self::take_output).
     #[inline]
     #[must_use]
     pub fn output(&self) -> &[u8] {
@@ -481,11 +498,18 @@ impl Connection {
         self.sender.queue.sent(n);
     }
 
+    /// All output, by value; it counts as written. For transports that own what they write, such as
+    /// io_uring, and for writing in another thread.
+    #[must_use]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.sender.queue.take()
+    }
+
     /// All bytes that wait to be written: `bufferedAmount` of the browser's API, with headers.
     ///
     /// It grows with each send and has no limit of its own: a caller that produces faster than its
-    /// peer reads watches it. What the connection queues by itself adds at most two pongs and a Close
-    /// to [`Config::high_water_mark`].
+    /// peer reads watches it. What the connection queues by itself adds at most three pongs, a ping and a
+    /// Close to [`Config::high_water_mark`].
     #[inline]
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
@@ -550,13 +574,13 @@ impl Connection {
     /// [`tick`](Self::tick); see [`Config::keepalive`].
     #[must_use]
     pub fn round_trip_time(&self) -> Option<Duration> {
-        self.clock.round_trip()
+        self.receiver.clock.round_trip()
     }
 
     /// The two halves of an open connection, for two tasks that share no lock.
     ///
-    /// They have no clock: deadlines are the caller's. [`join`](Self::join) puts them together again,
-    /// to ask how the connection ended, for example.
+    /// Deadlines rest while it is split. [`join`](Self::join) puts the halves together again, to ask
+    /// how the connection ended, for example.
     ///
     /// # Errors
     ///
@@ -573,17 +597,14 @@ impl Connection {
         }
     }
 
-    /// Puts the halves of one connection together again.
+    /// Puts the halves of one connection together again; those of two make no sense.
     #[must_use]
     pub fn join(receiver: Receiver, sender: Sender) -> Self {
-        let config = Config::default();
         Self {
             role: sender.role(),
             receiver,
             sender,
             opening: None,
-            clock: Clock::new(&config),
-            heard: false,
             unreported: None,
             ending: None,
         }
@@ -601,8 +622,6 @@ impl Connection {
             sender: Sender::new(role, config),
             role,
             opening: None,
-            clock: Clock::new(config),
-            heard: false,
             unreported: None,
             ending: None,
         }
@@ -633,9 +652,9 @@ impl Connection {
     /// Everything that is not a whole message in the input.
     #[inline(never)]
     fn receive_slowly<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        self.heard |= !input.is_empty();
-        if let Some(error) = self.unreported.take() {
-            return Some(Event::Fail(error));
+        self.receiver.heard |= !input.is_empty();
+        if let Some(event) = self.unreported.take() {
+            return Some(*event);
         }
         if self.opening.is_some() {
             if let Some(event) = self.receive_opening(input) {
@@ -650,7 +669,9 @@ impl Connection {
             .receiver
             .receive_with(input, |reply| self.sender.reply(reply));
         if let Some(Event::Pong(payload)) = &event {
-            self.clock.on_pong(payload);
+            self.receiver
+                .clock
+                .on_pong(payload, self.sender.queue.written());
         }
         event
     }
@@ -663,14 +684,20 @@ impl Connection {
         if let Some(ending) = &self.ending {
             return Ending::clone(ending);
         }
-        let (mut error, mut status, mut response) = (self.receiver.failure(), None, None);
-        match self.opening.as_deref_mut() {
-            Some(Opening::Response(handshake)) => response = handshake.end_of_stream(),
-            Some(Opening::Over(over)) => {
-                (error, status) = (over.error.map(Error::Handshake), over.status);
+        let mut response = None;
+        let (error, status) = match self.opening.as_deref_mut() {
+            Some(Opening::Response(handshake)) => {
+                response = handshake.end_of_stream();
+                response
+                    .as_deref()
+                    .map_or(Over::CUT_OFF, Over::rejected)
+                    .report()
             }
-            _ => {}
-        }
+            // R049: the transport ended in the handshake.
+            Some(Opening::Request { .. }) => Over::CUT_OFF.report(),
+            Some(Opening::Over(over)) => over.report(),
+            None | Some(Opening::Early { .. }) => (self.receiver.failure(), None),
+        };
         let close = self.receiver.peer_close();
         let ending = Ending {
             // R198 (§7.1.5): the code of the Close received.
@@ -678,13 +705,14 @@ impl Connection {
             reason: close.map_or_else(Box::default, |close| close.reason.clone()),
             // R199 (§7.1.4): only if ours has left too.
             clean: close.is_some() && self.sender.close_sent(),
-            truncated: self.is_connecting() || self.receiver.is_mid_message(),
+            truncated: error == Some(Error::Handshake(HandshakeError::EndOfStream))
+                || self.receiver.is_mid_message(),
             reset: matches!(reset, Reset::Yes),
             opened: self.is_opened(),
             closed_first: self.sender.closed_first(),
             sent_code: self.sender.sent_code(),
             error,
-            status: status.or_else(|| response.as_ref().map(|response| response.status())),
+            status,
             response,
         };
         self.on_end(ending.clone());
@@ -709,33 +737,44 @@ impl Connection {
 
     /// Connecting or Open → Closing, Closing → Closed: the peer took too long.
     fn on_deadline(&mut self, error: Error) {
-        match error {
-            Error::Handshake(error) if self.role == Role::Server => {
-                self.refuse(error);
+        let event = match error {
+            Error::Handshake(error) if self.role == Role::Server => self.refuse(error),
+            Error::Handshake(error) => self.on_late_response(error),
+            Error::CloseTimeout => {
+                // What ended the connection has been reported, unless it is this.
+                if self.receiver.is_done() {
+                    self.end(Reset::No);
+                    return;
+                }
+                let event = self.fail(error);
+                self.end(Reset::No);
+                event
             }
-            Error::Handshake(error) => {
-                self.sender.queue.clear();
+            _ => self.fail(error),
+        };
+        self.unreported = Some(Box::new(event));
+    }
+
+    /// Connecting → Closed, for a client: what has come of a rejection is handed over (R030).
+    fn on_late_response(&mut self, error: HandshakeError) -> Event<'static> {
+        let response = match self.opening.as_deref_mut() {
+            Some(Opening::Response(handshake)) => handshake.end_of_stream(),
+            _ => None,
+        };
+        self.sender.queue.clear();
+        match response {
+            Some(response) => {
+                self.on_handshake_over(Over::rejected(&response));
+                Event::Rejected(response)
+            }
+            None => {
                 self.on_handshake_over(Over {
                     error: Some(error),
                     status: None,
                 });
-            }
-            Error::CloseTimeout => {
-                // What ended the connection has been reported, unless it is this.
-                let is_news = !self.receiver.is_done();
-                if is_news {
-                    self.fail(error);
-                }
-                self.end(Reset::No);
-                if !is_news {
-                    return;
-                }
-            }
-            _ => {
-                self.fail(error);
+                Event::Fail(Error::Handshake(error))
             }
         }
-        self.unreported = Some(error);
     }
 
     /// Any state → Closed: the transport has ended, or is given up.
@@ -753,4 +792,15 @@ impl Connection {
 enum Reset {
     No,
     Yes,
+}
+
+/// Without what is received and sent, which may be secret.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role)
+            .field("state", &self.state())
+            .field("buffered_amount", &self.buffered_amount())
+            .finish_non_exhaustive()
+    }
 }

@@ -126,8 +126,8 @@ pub struct Ending {
     pub error: Option<Error>,
     /// The status of the HTTP response that took the place of the connection, sent or received.
     pub status: Option<u16>,
-    /// Client: that response, if its body lasted until the end of the transport, so that no
-    /// [`Event::Rejected`] could report it.
+    /// Client: that response, if its body lasted until the end of the transport or was cut off by it,
+    /// so that no [`Event::Rejected`] could report it.
     pub response: Option<Box<Response>>,
 }
 
@@ -162,11 +162,12 @@ impl fmt::Display for Ending {
 
 impl core::error::Error for Ending {}
 
-/// `Ok` for a clean ending, else an error of kind `UnexpectedEof` that says how it ended.
+/// `Ok` for a clean ending, and for a request that the caller answered otherwise; else an error of kind
+/// `UnexpectedEof` that says how it ended.
 #[cfg(feature = "std")]
 impl From<Ending> for std::io::Result<()> {
     fn from(ending: Ending) -> Self {
-        if ending.clean {
+        if ending.clean || ending.error.is_none() && ending.status.is_some() {
             Ok(())
         } else {
             Err(std::io::Error::new(

@@ -27,7 +27,7 @@
 //!         }
 //!         match ws.transport() {
 //!             Transport::Keep => {}
-//!             Transport::ShutWrite => stream.shutdown(Shutdown::Write)?,
+//!             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
 //!             Transport::Drop => return Ok(()),
 //!         }
 //!         let n = stream.read(&mut buf)?;
@@ -58,7 +58,7 @@
 //!
 //! **Events** say what the peer did, after it has been answered. They do not borrow the connection, so
 //! it can be used while they are looked at. A violation is an event too, [`Event::Fail`], and never an
-//! error that could leave the loop before the Close is written. Errors ([`SendError`]) are for what the
+//! error that could leave the loop before its Close is written. Errors ([`SendError`]) are for what the
 //! caller does wrong; then nothing has changed.
 //!
 //! **Output** is kept in the connection until [`Connection::sent`] says how much of it was written, for

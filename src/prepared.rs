@@ -1,5 +1,10 @@
 //! [`Prepared`]: a message that many connections send, and none copies.
 
+// Where there are no atomic pointers, as on the smallest of microcontrollers, a connection that holds
+// shared payloads cannot be `Send`.
+#[cfg(not(target_has_atomic = "ptr"))]
+use alloc::rc::Rc as Arc;
+#[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 use core::fmt;
 

@@ -208,15 +208,14 @@ fn r065_upgrade() {
             .set("Upgrade", "h2c")
             .add("upgrade", "websocket"),
     );
-    let cases = [
-        "",
-        "h2c",
-        "websockets",
-        "notwebsocket",
-        "web socket",
-        "websocket/13",
-        "websocket;",
-    ];
+    let cases = ["", "h2c", "websockets", "notwebsocket", "websocket/13"];
+    for malformed in ["web socket", "websocket;"] {
+        // R060: no list of protocols at all.
+        refuses(
+            &Head::request().set("Upgrade", malformed),
+            HandshakeError::MalformedHead,
+        );
+    }
     for upgrade in cases {
         let outcome = refuses(
             &Head::request().set("Upgrade", upgrade),

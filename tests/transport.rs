@@ -378,7 +378,7 @@ fn r382_reset_is_not_the_end_of_the_stream() {
     for role in ROLES {
         let mut talk = Talk::new(role);
         talk.peer(TEXT, b"half of a");
-        let ending = talk.ws.reset();
+        let ending = talk.ws.transport_reset();
         assert!(ending.reset && ending.truncated && ending.opened && !ending.clean);
         assert_eq!((ending.code, ending.error), (1006, None));
         assert_eq!(ending.to_string(), "transport was reset: 1006 (abnormal)");
@@ -387,7 +387,7 @@ fn r382_reset_is_not_the_end_of_the_stream() {
         let mut talk = Talk::new(role);
         talk.peer(FIN | CLOSE, close_body(1001, "so long"));
         talk.written();
-        let ending = talk.ws.reset();
+        let ending = talk.ws.transport_reset();
         assert!(ending.reset && ending.clean);
         assert_eq!((ending.code, &*ending.reason), (1001, "so long"));
 

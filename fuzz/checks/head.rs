@@ -121,7 +121,7 @@ const RESPONSE_LINES: &[(&[u8], Line)] = &[
     (b"Sec-WebSocket-Protocol:", Bad),
     (b"Sec-WebSocket-Extensions: permessage-deflate", Bad),
     (b"Sec-WebSocket-Extensions: ;", Bad),
-    (b"Sec-WebSocket-Extensions:", Free),
+    (b"Sec-WebSocket-Extensions:", Bad),
     (b"Content-Length: 0", Bad),
     (b"Transfer-Encoding: chunked", Bad),
     (b"Set-Cookie: a=b", Free),

@@ -174,7 +174,7 @@ impl Watched {
         assert_eq!(self.ws.respond(Response::new(404)), no_request);
         assert_eq!(self.ws.tick(Duration::MAX), None);
         assert_eq!(self.ws.end_of_stream(), ending);
-        assert_eq!(self.ws.reset(), ending);
+        assert_eq!(self.ws.transport_reset(), ending);
         self.look();
         assert_eq!(self.ws.buffered_amount(), 0);
         Transcript {

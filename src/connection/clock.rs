@@ -142,13 +142,13 @@ impl Clock {
     }
 
     /// R178: a pong confirms the ping with its payload; there is only ever one that waits. Others
-    /// confirm nothing.
-    pub(crate) fn on_pong(&mut self, payload: &[u8]) {
+    /// confirm nothing, nor does one for a ping that is not `written` yet.
+    pub(crate) fn on_pong(&mut self, payload: &[u8], written: u64) {
         if let Some(Running {
             ping: Some(ping), ..
         }) = self.running.as_deref_mut()
         {
-            ping.confirmed |= payload == ping.number.to_be_bytes();
+            ping.confirmed |= payload == ping.number.to_be_bytes() && written >= ping.ends_at;
         }
     }
 
@@ -161,6 +161,7 @@ impl Running {
     /// Takes note of what has changed since the last call; all of it happens now.
     fn catch_up(&mut self, now: u64, seen: &Seen) {
         // A clock that goes backwards stands still.
+        let before = self.now;
         self.now = self.now.max(now);
         let now = self.now;
         if self.stage != seen.stage {
@@ -182,9 +183,12 @@ impl Running {
             Some(ping) => {
                 // While output moves, or a frame that no pong can overtake, the peer is alive.
                 let left = ping.ends_at.saturating_sub(seen.written);
-                let moved = left < ping.left && left > 0;
-                if moved || seen.heard && seen.is_mid_frame {
+                let moved = left < ping.left;
+                if moved && left > 0 || seen.heard && seen.is_mid_frame {
                     ping.waiting_since = now;
+                } else if moved {
+                    // Its last byte was written after the last look.
+                    ping.waiting_since = ping.waiting_since.max(before);
                 }
                 ping.left = left;
             }

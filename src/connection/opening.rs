@@ -6,7 +6,7 @@ use core::mem;
 use super::Connection;
 use crate::error::Error;
 use crate::event::Event;
-use crate::handshake::{Answer, ClientHandshake, HandshakeError, ServerHandshake};
+use crate::handshake::{Answer, ClientHandshake, HandshakeError, Response, ServerHandshake};
 
 /// The way to the open connection.
 #[derive(Debug)]
@@ -35,6 +35,27 @@ pub(super) struct Over {
     pub(super) status: Option<u16>,
 }
 
+impl Over {
+    /// The transport ended first.
+    pub(super) const CUT_OFF: Self = Self {
+        error: Some(HandshakeError::EndOfStream),
+        status: None,
+    };
+
+    pub(super) fn rejected(response: &Response) -> Self {
+        let status = response.status();
+        Self {
+            error: Some(HandshakeError::UnexpectedStatus(status)),
+            status: Some(status),
+        }
+    }
+
+    /// What the ending says of it.
+    pub(super) fn report(self) -> (Option<Error>, Option<u16>) {
+        (self.error.map(Error::Handshake), self.status)
+    }
+}
+
 impl Connection {
     /// The handshake, and what came before its answer. `None` once frames may follow, or all input
     /// is used.
@@ -52,12 +73,16 @@ impl Connection {
                 Err(error) => Some(self.refuse(error)),
             },
             Opening::Request {
+                handshake,
                 early,
                 max_early_data,
                 ..
             } => {
-                // R084: kept for after the answer, within bounds.
+                // R084: kept for after the answer, within bounds; nothing follows a plain request.
                 let bytes = mem::take(input);
+                if !handshake.is_upgrade() {
+                    return None;
+                }
                 if bytes.len() > max_early_data.saturating_sub(early.len()) {
                     return Some(self.refuse(HandshakeError::TooMuchEarlyData));
                 }
@@ -71,11 +96,7 @@ impl Connection {
                 }
                 Ok(Answer::Rejected(response)) => {
                     self.sender.queue.clear();
-                    let status = Some(response.status());
-                    self.on_handshake_over(Over {
-                        error: None,
-                        status,
-                    });
+                    self.on_handshake_over(Over::rejected(&response));
                     Some(Event::Rejected(response))
                 }
                 Err(error) => {

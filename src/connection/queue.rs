@@ -14,7 +14,7 @@ use crate::frame::{Header, MAX_HEADER_SIZE, Opcode, Role, Rules};
 use crate::mask;
 use crate::prepared::SharedPayload;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Queue {
     /// Handshake text, frames, and the headers of frames whose payload is shared.
     bytes: Vec<u8>,
@@ -30,24 +30,26 @@ pub(crate) struct Queue {
 }
 
 /// What is written between the bytes of the buffer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Aside {
     shared: VecDeque<Shared>,
     /// What is left of all shared payloads.
-    shared_len: usize,
+    shared_len: u64,
     urgent: Urgent,
 }
 
 /// A payload that stands in no buffer of ours.
 struct Shared {
     payload: SharedPayload,
+    /// Its length when it was queued, which its header announces.
+    len: usize,
     sent: usize,
     /// Where in the queue's `bytes` it is due: the end of its header.
     at: usize,
 }
 
 /// Frames that go ahead of what waits in the buffer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Urgent {
     /// A frame that has begun to be written, if any, then the newest one.
     bytes: Vec<u8>,
@@ -122,9 +124,29 @@ impl Queue {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         let aside = self.aside.as_ref().map_or(0, |aside| {
-            aside.shared_len + aside.urgent.bytes.len() - aside.urgent.sent
+            let shared = usize::try_from(aside.shared_len).unwrap_or(usize::MAX);
+            shared.saturating_add(aside.urgent.bytes.len() - aside.urgent.sent)
         });
-        self.bytes.len() - self.sent + aside
+        aside.saturating_add(self.bytes.len() - self.sent)
+    }
+
+    /// All bytes that are still to be written, by value: they count as written.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let all = match self.aside {
+            None if self.sent == 0 => core::mem::take(&mut self.bytes),
+            _ => self.runs().flatten().copied().collect(),
+        };
+        self.written = self
+            .written
+            .saturating_add(u64::try_from(all.len()).unwrap_or(u64::MAX));
+        self.aside = None;
+        self.sent = self.bytes.len();
+        self.close = match self.close {
+            Mark::None => Mark::None,
+            Mark::At(_) | Mark::Passed => Mark::Passed,
+        };
+        self.drained();
+        all
     }
 
     /// All bytes that have been written, from the beginning on.
@@ -153,14 +175,18 @@ impl Queue {
 
     /// Appends a frame whose payload is not masked, and is not copied unless it is short.
     pub(crate) fn push_shared(&mut self, header: &Header, payload: &SharedPayload) {
-        if payload.bytes().len() < SHARED {
+        let len = payload.bytes().len();
+        if len < SHARED {
             return self.push(header, payload.bytes());
         }
         self.push(header, &[]);
         let aside = self.aside.get_or_insert_default();
-        aside.shared_len += payload.bytes().len();
+        aside.shared_len = aside
+            .shared_len
+            .saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
         aside.shared.push_back(Shared {
             payload: SharedPayload::clone(payload),
+            len,
             sent: 0,
             at: self.bytes.len(),
         });
@@ -244,7 +270,9 @@ impl Queue {
             ..
         } = runs;
         let Some(aside) = &mut self.aside else { return };
-        aside.shared_len -= n - (sent - self.sent) - (urgent_sent - aside.urgent.sent);
+        let shared_bytes = n - (sent - self.sent) - (urgent_sent - aside.urgent.sent);
+        let shared_bytes = u64::try_from(shared_bytes).unwrap_or(u64::MAX);
+        aside.shared_len = aside.shared_len.saturating_sub(shared_bytes);
         self.sent = sent;
         if let Some(last) = aside.shared.drain(..shared).next_back() {
             // Its frame ends here; what is gone cannot be walked over.
@@ -300,6 +328,10 @@ impl Queue {
             Mark::None | Mark::Passed => Mark::None,
         };
         self.bytes.drain(..moved);
+        // A queue that never drains gives back what it once needed all the same.
+        if self.bytes.capacity() / 4 > self.bytes.len().max(1024) {
+            self.bytes.shrink_to(2 * self.bytes.len());
+        }
         self.sent = 0;
         self.boundary -= moved;
         if let Some(aside) = &mut self.aside {
@@ -308,6 +340,13 @@ impl Queue {
                 shared.at -= moved;
             }
         }
+    }
+}
+
+impl Shared {
+    /// What is left behind the first `sent` bytes; nothing, if the payload has become shorter.
+    fn rest(&self, sent: usize) -> &[u8] {
+        self.payload.bytes().get(sent..self.len).unwrap_or_default()
     }
 }
 
@@ -358,13 +397,8 @@ impl<'q> Runs<'q> {
         let mut end = queue.bytes.len();
         if let Some(aside) = &queue.aside {
             if let Some(shared) = aside.shared.get(self.shared) {
-                if shared.at == self.sent && self.shared_sent < shared.payload.bytes().len() {
-                    let rest = shared
-                        .payload
-                        .bytes()
-                        .get(self.shared_sent..)
-                        .unwrap_or_default();
-                    return Some((rest, &mut self.shared_sent));
+                if shared.at == self.sent {
+                    return Some((shared.rest(self.shared_sent), &mut self.shared_sent));
                 }
                 end = end.min(shared.at);
             }
@@ -392,7 +426,7 @@ impl<'q> Runs<'q> {
     fn leave_payload(&mut self) {
         let aside = self.queue.aside.as_ref();
         if let Some(shared) = aside.and_then(|aside| aside.shared.get(self.shared)) {
-            if shared.at == self.sent && self.shared_sent >= shared.payload.bytes().len() {
+            if shared.at == self.sent && shared.rest(self.shared_sent).is_empty() {
                 (self.shared, self.shared_sent) = (self.shared + 1, 0);
             }
         }
@@ -410,12 +444,12 @@ impl<'q> Iterator for Runs<'q> {
     }
 }
 
-impl core::fmt::Debug for Shared {
+/// Without what it holds, which is the caller's.
+impl core::fmt::Debug for Queue {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Shared")
-            .field("sent", &self.sent)
-            .field("at", &self.at)
-            .finish()
+        f.debug_struct("Queue")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,10 +6,11 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
-use core::mem;
+use core::{fmt, mem};
 
 use crate::close::{Close, CloseCode};
 use crate::config::{Config, Delivery, PongMode};
+use crate::connection::clock::Clock;
 use crate::connection::sender::Fin;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
@@ -49,7 +50,6 @@ pub(crate) enum Reply<'a> {
 /// assert_eq!(sender.output(), [0x8a, 0x00]);
 /// # Ok::<(), sockless::SendError>(())
 /// ```
-#[derive(Debug)]
 pub struct Receiver {
     phase: Phase,
     role: Role,
@@ -66,6 +66,10 @@ pub struct Receiver {
     /// Whether the peer's Close cut a message off (R161).
     cut_off: bool,
     ended: Ended,
+    /// Deadlines, which go with this half when a connection is split.
+    pub(crate) clock: Clock,
+    /// Something was received since the clock last looked.
+    pub(crate) heard: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +137,8 @@ impl Receiver {
             control: Vec::new(),
             cut_off: false,
             ended: Ended::No,
+            clock: Clock::new(config),
+            heard: false,
         }
     }
 
@@ -264,9 +270,9 @@ impl Receiver {
         }
     }
 
-    /// Whether the input so far ends inside a frame.
+    /// Whether the input so far ends inside a frame that a pong cannot overtake for long.
     pub(crate) const fn is_mid_frame(&self) -> bool {
-        matches!(self.phase, Phase::Payload) || self.decoder.is_mid_header()
+        matches!(self.phase, Phase::Payload) && !self.frame.opcode.is_control()
     }
 
     /// A number for the message in progress, if there is one.
@@ -468,7 +474,8 @@ impl Receiver {
             }
             (Opcode::Close, _) => {
                 let close = Close::from_body(&payload)?;
-                reply(Reply::Close(close.code)).map_err(|EntropyError| Error::Entropy)?;
+                // Without entropy no answer can be masked, but the Close has come all the same.
+                let _ = reply(Reply::Close(close.code));
                 self.cut_off = !self.assembler.is_idle();
                 self.shut();
                 self.ended = Ended::Closed(close.clone());
@@ -487,6 +494,16 @@ impl Receiver {
     }
 }
 
+/// Without what is being received, which may be secret.
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("role", &self.role)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
 fn owe(owed: &mut Option<Obligation>, reply: Reply<'_>) -> Result<(), EntropyError> {
     *owed = Some(Obligation::new(reply));
     Ok(())
@@ -499,6 +516,7 @@ fn owe(owed: &mut Option<Obligation>, reply: Reply<'_>) -> Result<(), EntropyErr
 /// carried over in the order in which they come. A later pong may take the place of an earlier one
 /// (§5.5.3); a Close may not be lost.
 #[derive(Clone, Copy, Debug)]
+#[must_use = "the peer waits for it"]
 pub struct Obligation(Owed);
 
 #[derive(Clone, Copy, Debug)]

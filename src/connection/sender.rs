@@ -1,6 +1,7 @@
 //! The sending half: messages and replies in, bytes out.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::close::{CloseCode, MAX_REASON};
@@ -27,7 +28,6 @@ pub enum Fin {
 ///
 /// It shares nothing with the [`Receiver`](crate::Receiver): what that one owes the peer comes here by
 /// [`fulfill`](Self::fulfill).
-#[derive(Debug)]
 pub struct Sender {
     pub(crate) queue: Queue,
     gate: Gate,
@@ -310,6 +310,12 @@ impl Sender {
         self.queue.runs()
     }
 
+    /// As [`Connection::take_output`](crate::Connection::take_output).
+    #[must_use]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.queue.take()
+    }
+
     /// As [`Connection::buffered_amount`](crate::Connection::buffered_amount).
     #[inline]
     #[must_use]
@@ -540,6 +546,17 @@ impl Sender {
     }
 }
 
+/// Without what is being sent, which may be secret.
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("role", &self.role)
+            .field("gate", &self.gate)
+            .field("buffered_amount", &self.buffered_amount())
+            .finish_non_exhaustive()
+    }
+}
+
 impl CodeReader {
     fn read(&mut self, piece: &[u8]) {
         let unread = self.bytes.iter_mut().skip(self.len.into());
@@ -582,12 +599,5 @@ impl Keys {
             (self.entropy)(&mut self.bytes)?;
             self.used = 0;
         }
-    }
-}
-
-/// Without the keys: they are secrets of the frames to come.
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").finish_non_exhaustive()
     }
 }

@@ -73,12 +73,15 @@ pub enum HandshakeError {
     // What either side waits for in vain.
     /// The head was not complete in [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     Timeout,
+    /// The transport ended before the handshake was complete (§7.1.4).
+    EndOfStream,
 
     // What a client refuses.
     /// More interim responses than
     /// [`Config::max_interim_responses`](crate::Config::max_interim_responses) (§10.4).
     TooManyInterimResponses,
-    /// The status is not 101 (§4.1); only [`Offer::check`](super::Offer::check) reports it so.
+    /// The status is not 101 (§4.1). A connection reports it in
+    /// [`Event::Rejected`](crate::Event::Rejected), and only its [`Ending`](crate::Ending) so.
     UnexpectedStatus(u16),
     /// `Sec-WebSocket-Accept` is missing or does not fit the key (§4.1).
     InvalidAccept,
@@ -124,7 +127,8 @@ impl HandshakeError {
             Self::MissingUpgrade | Self::UnsupportedVersion => Some(426),
             Self::HeadTooLarge | Self::TooManyHeaders => Some(431),
             Self::UnsupportedHttpVersion => Some(505),
-            Self::TooManyInterimResponses
+            Self::EndOfStream
+            | Self::TooManyInterimResponses
             | Self::UnexpectedStatus(_)
             | Self::InvalidAccept
             | Self::RepeatedAccept
@@ -195,6 +199,7 @@ impl HandshakeError {
             Self::InvalidOrigin => "repeated or invalid origin",
             Self::TooMuchEarlyData => "too many bytes before the answer",
             Self::Timeout => "not complete in time",
+            Self::EndOfStream => "transport ended before it was complete",
             Self::TooManyInterimResponses => "too many interim responses",
             Self::UnexpectedStatus(_) => "status is not 101",
             Self::InvalidAccept => "missing or wrong sec-websocket-accept",

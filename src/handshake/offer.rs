@@ -175,9 +175,14 @@ impl<'h> ResponseFields<'h> {
             22 if is("sec-websocket-protocol") => self.subprotocol.put(value),
             24 if is("sec-websocket-extensions") => {
                 // R038, R039: every line counts, and each keeps to the grammar (§9.1, erratum 3433).
+                let before = self.extensions;
                 for extension in extensions(value) {
                     extension?;
                     self.extensions += 1;
+                }
+                // R038, R100: a list has at least one element (RFC 9110 §5.6.1).
+                if self.extensions == before {
+                    return Err(HandshakeError::InvalidExtensions);
                 }
             }
             _ => {}

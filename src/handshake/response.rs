@@ -20,7 +20,7 @@ use super::syntax::{
 /// [`Event::Open`](crate::Event::Open) or [`Event::Rejected`](crate::Event::Rejected); its head is
 /// at most [`Config::max_head_size`](crate::Config::max_head_size) long and its body
 /// [`Config::max_response_body`](crate::Config::max_response_body). What a client got may be passed on
-/// by a server: the fields that belong to a connection itself are then left out.
+/// by a server: the fields that the handshake writes itself are then left out.
 ///
 /// ```
 /// use sockless::Response;
@@ -100,25 +100,17 @@ impl Response {
         self
     }
 
-    /// Sets a body of plain text, and adds the `Content-Type` that says so.
+    /// Sets a body of plain text, and the `Content-Type` that says so.
     #[must_use]
     pub fn with_text(mut self, text: &str) -> Self {
-        push_field(
-            &mut self.fields,
-            "Content-Type",
-            b"text/plain; charset=utf-8",
-        );
+        self.set_content_type(b"text/plain; charset=utf-8");
         self.with_body(text)
     }
 
-    /// Sets a page as the body, and adds the `Content-Type` that says so.
+    /// Sets a page as the body, and the `Content-Type` that says so.
     #[must_use]
     pub fn with_html(mut self, page: &str) -> Self {
-        push_field(
-            &mut self.fields,
-            "Content-Type",
-            b"text/html; charset=utf-8",
-        );
+        self.set_content_type(b"text/html; charset=utf-8");
         self.with_body(page)
     }
 
@@ -169,6 +161,18 @@ impl Response {
             fields: fields.into(),
             ..Self::new(status)
         }
+    }
+
+    fn set_content_type(&mut self, value: &[u8]) {
+        let mut fields = Vec::new();
+        let others = self
+            .headers()
+            .filter(|field| !field.0.eq_ignore_ascii_case("content-type"));
+        for (name, value) in others {
+            push_field(&mut fields, name, value);
+        }
+        push_field(&mut fields, "Content-Type", value);
+        self.fields = fields;
     }
 
     pub(super) fn set_body(&mut self, body: Vec<u8>) {

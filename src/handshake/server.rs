@@ -121,6 +121,11 @@ impl ServerHandshake {
         Ok(Box::new(Request::new(head, method, target, kind)))
     }
 
+    /// Whether the request that waits is one for a WebSocket.
+    pub(crate) const fn is_upgrade(&self) -> bool {
+        matches!(self.pending, Some(Pending::Upgrade { .. }))
+    }
+
     /// Appends the 101 that opens the connection; on an error, nothing.
     pub(crate) fn accept(&self, response: &Response, out: &mut Vec<u8>) -> Result<(), SendError> {
         let (accept, offered) = match &self.pending {

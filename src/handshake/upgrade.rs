@@ -95,6 +95,7 @@ pub(super) struct RequestFields<'h> {
     has_extensions: bool,
     /// `Upgrade` names `websocket`.
     asks_for_websocket: bool,
+    upgrade_is_malformed: bool,
     /// `Connection` names `Upgrade`.
     connection: Result<bool, HandshakeError>,
 }
@@ -112,6 +113,7 @@ impl<'h> RequestFields<'h> {
             has_subprotocols: false,
             has_extensions: false,
             asks_for_websocket: false,
+            upgrade_is_malformed: false,
             connection: Ok(false),
         };
         for (name, value) in headers {
@@ -127,7 +129,10 @@ impl<'h> RequestFields<'h> {
             4 if is("host") => self.host.put(value),
             6 if is("origin") => self.origin.put(value),
             6 if is("expect") => self.has_expectation = true,
-            7 if is("upgrade") => self.asks_for_websocket |= names_websocket(value),
+            7 if is("upgrade") => match names_websocket(value) {
+                Some(named) => self.asks_for_websocket |= named,
+                None => self.upgrade_is_malformed = true,
+            },
             10 if is("connection") => {
                 // R034, R066: a list, perhaps over several lines, of tokens in whatever case.
                 let named = names_upgrade(value).ok_or(HandshakeError::MissingConnection);
@@ -200,6 +205,10 @@ impl<'h> RequestFields<'h> {
             return Err(HandshakeError::MethodNotAllowed);
         }
         // R065: `Upgrade` names `websocket`, in whatever case (§4.2.1 (3)).
+        // R060: every line keeps to the grammar (RFC 9110 §7.8).
+        if self.upgrade_is_malformed {
+            return Err(HandshakeError::MalformedHead);
+        }
         if !self.asks_for_websocket {
             return Err(HandshakeError::MissingUpgrade);
         }
@@ -277,11 +286,13 @@ fn check_extensions<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<(), Han
     }
 }
 
-/// Whether the list of an `Upgrade` field is right and has `websocket` in it (RFC 9110 §7.8).
-pub(super) fn names_websocket(value: &[u8]) -> bool {
-    let is_protocol = |name: &[u8]| name.splitn(2, |byte| *byte == b'/').all(is_token);
-    elements(value).all(is_protocol)
-        && elements(value).any(|name| name.eq_ignore_ascii_case(b"websocket"))
+/// Whether the list of an `Upgrade` field has `websocket` in it; `None` if it is malformed (RFC 9110
+/// §7.8).
+pub(super) fn names_websocket(value: &[u8]) -> Option<bool> {
+    elements(value).try_fold(false, |named, name| {
+        let is_protocol = name.splitn(2, |byte| *byte == b'/').all(is_token);
+        is_protocol.then_some(named | name.eq_ignore_ascii_case(b"websocket"))
+    })
 }
 
 /// Whether the list of a `Connection` field has `upgrade` in it; `None` if it is malformed.
