@@ -103,7 +103,8 @@ pub(crate) fn check_server(data: &[u8]) {
         // What comes before the answer waits for it.
         let (late, early) = late(make(), &bytes, cuts, wait, answer);
         // Nothing that follows a plain request is kept, so there is never too much of it.
-        let plain = matches!(&whole.events[..], [Event::Request(request), ..] if !request.is_upgrade());
+        let plain =
+            matches!(&whole.events[..], [Event::Request(request), ..] if !request.is_upgrade());
         if early <= small.early || plain {
             assert_eq!(late, whole, "{cuts:?}, answered {wait} pieces later");
         } else {
