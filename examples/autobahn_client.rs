@@ -9,6 +9,9 @@
     reason = "a program with an operating system"
 )]
 
+#[cfg(feature = "deflate")]
+mod deflate_options;
+
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -27,12 +30,19 @@ struct Arguments {
     url: String,
     /// The name in the report
     agent: String,
+    #[cfg(feature = "deflate")]
+    #[command(flatten)]
+    deflate: deflate_options::DeflateOptions,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { url, agent } = Arguments::parse();
+    let arguments = Arguments::parse();
+    let (url, agent) = (&arguments.url, &arguments.agent);
+    let config = Config::default();
+    #[cfg(feature = "deflate")]
+    let config = arguments.deflate.add_to(config);
     let mut cases = 0;
-    converse(&format!("{url}/getCaseCount"), |_, event| {
+    converse(&format!("{url}/getCaseCount"), &config, |_, event| {
         if let Event::Text(text) = event {
             cases = text.parse().unwrap_or(0);
         }
@@ -41,11 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for case in 1..=cases {
         let url = format!("{url}/runCase?case={case}&agent={agent}");
         // Most cases are there to end badly; whether they end right is for the suite to judge.
-        if let Err(error) = converse(&url, echo) {
+        if let Err(error) = converse(&url, &config, echo) {
             eprintln!("case {case}: {error}");
         }
     }
-    converse(&format!("{url}/updateReports?agent={agent}"), echo)?;
+    converse(&format!("{url}/updateReports?agent={agent}"), &config, echo)?;
     println!("{cases} cases");
     Ok(())
 }
@@ -61,6 +71,7 @@ fn echo(ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
 /// One connection, from its first byte to its last.
 fn converse(
     url: &str,
+    config: &Config,
     mut on_event: impl FnMut(&mut Connection, Event<'_>) -> Result<(), SendError>,
 ) -> Result<Ending, Box<dyn Error>> {
     let request = ClientRequest::new(url)?;
@@ -68,7 +79,7 @@ fn converse(
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut ws = Connection::client(request, Config::default())?;
+    let mut ws = Connection::client(request, config.clone())?;
     let mut buf = [0; 16 * 1024];
     loop {
         while !ws.output().is_empty() {

@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release --example client_std -- ws://127.0.0.1:8080/`
 
+#[cfg(feature = "deflate")]
+mod deflate_options;
+
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -34,6 +37,9 @@ struct Arguments {
     /// Send this file as one binary message before the input
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
+    #[cfg(feature = "deflate")]
+    #[command(flatten)]
+    deflate: deflate_options::DeflateOptions,
 }
 
 fn main() {
@@ -67,6 +73,8 @@ fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
     let config = Config::default()
         .handshake_timeout(ANSWER_TIMEOUT)
         .close_timeout(ANSWER_TIMEOUT);
+    #[cfg(feature = "deflate")]
+    let config = arguments.deflate.add_to(config);
     let ws = Connection::client(request, config)?;
     let mut user = User {
         ping: arguments.ping,

@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release --example echo_std`, then open the address that it prints.
 
+#[cfg(feature = "deflate")]
+mod deflate_options;
+
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -35,17 +38,27 @@ struct Arguments {
     /// Where to listen; port 0 lets the system choose
     #[arg(default_value = "127.0.0.1:8080")]
     address: String,
+    #[cfg(feature = "deflate")]
+    #[command(flatten)]
+    deflate: deflate_options::DeflateOptions,
 }
 
 fn main() {
-    let Arguments { address } = Arguments::parse();
-    if let Err(error) = listen(&address) {
-        log(format_args!("{address}: {error}"));
+    let arguments = Arguments::parse();
+    let config = Config::default()
+        .serve_plain_http()
+        .handshake_timeout(ANSWER_TIMEOUT)
+        .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
+        .close_timeout(ANSWER_TIMEOUT);
+    #[cfg(feature = "deflate")]
+    let config = arguments.deflate.add_to(config);
+    if let Err(error) = listen(&arguments.address, &config) {
+        log(format_args!("{}: {error}", arguments.address));
         process::exit(1);
     }
 }
 
-fn listen(address: &str) -> io::Result<()> {
+fn listen(address: &str, config: &Config) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     let mut out = io::stdout();
     writeln!(out, "listening on http://{}/", listener.local_addr()?)?;
@@ -68,8 +81,9 @@ fn listen(address: &str) -> io::Result<()> {
             ));
             continue;
         }
+        let config = config.clone();
         let thread = thread::Builder::new().spawn(move || {
-            serve(stream, peer);
+            serve(stream, peer, config);
             drop(place);
         });
         if let Err(error) = thread {
@@ -79,9 +93,9 @@ fn listen(address: &str) -> io::Result<()> {
 }
 
 /// One connection, from its first byte to its last.
-fn serve(mut stream: TcpStream, peer: SocketAddr) {
+fn serve(mut stream: TcpStream, peer: SocketAddr, config: Config) {
     let mut visit = Visit::new(peer);
-    match converse(&mut stream, &mut visit) {
+    match converse(&mut stream, config, &mut visit) {
         // A page was logged when it was served; a browser also opens connections only to be ready.
         Ok(ending) if !ending.opened && matches!(ending.error, None | NOT_USED) => {}
         Ok(ending) => visit.log(format_args!("{ending}")),
@@ -90,12 +104,11 @@ fn serve(mut stream: TcpStream, peer: SocketAddr) {
 }
 
 /// The protocol: everything else in this file is the page, the arguments, the ticker and the log.
-fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, Box<dyn Error>> {
-    let config = Config::default()
-        .serve_plain_http()
-        .handshake_timeout(ANSWER_TIMEOUT)
-        .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
-        .close_timeout(ANSWER_TIMEOUT);
+fn converse(
+    stream: &mut TcpStream,
+    config: Config,
+    visit: &mut Visit,
+) -> Result<Ending, Box<dyn Error>> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     let mut ws = Connection::server(config);

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::DeflateConfig;
 use crate::error::EntropyError;
 
 /// Fills a buffer with unpredictable bytes; see [`Config::entropy`].
@@ -77,6 +79,8 @@ pub struct Config {
     pub(crate) message_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) entropy: Entropy,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<DeflateConfig>,
 }
 
 impl Default for Config {
@@ -103,6 +107,8 @@ impl Default for Config {
             message_timeout: Duration::MAX,
             close_timeout: Duration::from_secs(10),
             entropy: default_entropy,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }
@@ -273,6 +279,16 @@ impl Config {
     #[must_use]
     pub const fn entropy(mut self, entropy: Entropy) -> Self {
         self.entropy = entropy;
+        self
+    }
+
+    /// Compresses messages with permessage-deflate where the peer can too (RFC 7692): a client offers
+    /// it, a server agrees to it. Default: no compression.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    #[must_use]
+    pub fn deflate(mut self, deflate: DeflateConfig) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 }

@@ -30,6 +30,8 @@ use core::{fmt, mem};
 
 use crate::close::{ABNORMAL, CloseCode, NO_STATUS};
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::deflate::{Compression, Parameters};
 use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
 use crate::frame::{Header, Role};
@@ -164,6 +166,24 @@ impl Connection {
         connection
     }
 
+    /// As [`upgraded`](Self::upgraded), with the compression that was agreed on (RFC 7692).
+    ///
+    /// See [`deflate`](crate::deflate) for how it is negotiated. `config` needs its
+    /// [`Config::deflate`] for everything else, such as the pool.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    #[must_use]
+    pub fn upgraded_with(role: Role, agreed: Option<Parameters>, config: Config) -> Self {
+        let mut connection = Self::new(role, &config);
+        if let Some(agreed) = agreed {
+            let deflate = config.deflate.unwrap_or_default();
+            connection.receiver.inflate_with(&agreed, &deflate);
+            connection.sender.deflate_with(&agreed, &deflate);
+        }
+        connection.open();
+        connection
+    }
+
     /// Takes bytes that the transport delivered and returns what they amount to.
     ///
     /// Advances `input` past what it used and unmasks in place, so the buffer's contents are not
@@ -288,6 +308,11 @@ impl Connection {
         self.sender
             .queue
             .text(|out| handshake.accept(&response, out))?;
+        #[cfg(feature = "deflate")]
+        if let Some((agreed, deflate)) = handshake.agreed() {
+            self.receiver.inflate_with(&agreed, deflate);
+            self.sender.deflate_with(&agreed, deflate);
+        }
         let bytes = mem::take(early);
         // R094: open from here on.
         self.open();
@@ -422,6 +447,28 @@ impl Connection {
     /// [`SendError::Closed`] as [`send_text`](Self::send_text).
     pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
         self.sender.send_frame_payload(piece)
+    }
+
+    /// Which of the messages that begin from here on are compressed, where that was agreed on.
+    ///
+    /// For a secret that stands next to text which somebody else chooses (RFC 7692 §8), and for
+    /// payloads that are compressed already:
+    ///
+    /// ```
+    /// # use sockless::{Config, Connection, Role, SendError};
+    /// use sockless::Compression;
+    ///
+    /// # fn send(ws: &mut Connection, token: &str) -> Result<(), SendError> {
+    /// ws.set_compression(Compression::Never);
+    /// ws.send_text(token)?;
+    /// ws.set_compression(Compression::Automatic);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.sender.set_compression(compression);
     }
 
     /// Queues a ping with at most 125 bytes of payload (§5.5.2).
@@ -608,6 +655,14 @@ impl Connection {
             unreported: None,
             ending: None,
         }
+    }
+
+    /// What was agreed on compression, while messages may still arrive; `None` if nothing was.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    #[must_use]
+    pub fn deflate(&self) -> Option<Parameters> {
+        self.receiver.deflate()
     }
 
     /// Which end this is.

@@ -47,6 +47,12 @@ pub enum Error {
     TooManyFragments,
     /// Text that is not UTF-8 (§8.1).
     InvalidUtf8,
+    /// A compressed message that is no deflate stream, or reaches back beyond what was agreed
+    /// (RFC 7692 §7.2.2).
+    InvalidDeflate,
+    /// A compressed message that inflates to more than
+    /// `DeflateConfig::max_ratio` times its size.
+    RatioTooHigh,
     /// A Close frame with a body of one byte (§5.5.1).
     CloseTooShort,
     /// A Close frame with a code that may not be sent (§7.4).
@@ -84,8 +90,12 @@ impl Error {
             | Self::ExpectedContinuation
             | Self::CloseTooShort
             | Self::InvalidCloseCode(_) => Some(CloseCode::PROTOCOL_ERROR),
-            Self::InvalidUtf8 | Self::InvalidCloseReason => Some(CloseCode::INVALID_PAYLOAD),
-            Self::FrameTooLarge | Self::MessageTooLarge => Some(CloseCode::MESSAGE_TOO_BIG),
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidCloseReason => {
+                Some(CloseCode::INVALID_PAYLOAD)
+            }
+            Self::FrameTooLarge | Self::MessageTooLarge | Self::RatioTooHigh => {
+                Some(CloseCode::MESSAGE_TOO_BIG)
+            }
             Self::TooManyFragments | Self::MessageTimeout => Some(CloseCode::POLICY_VIOLATION),
             Self::IdleTimeout => Some(CloseCode::GOING_AWAY),
             Self::PongTimeout | Self::Entropy => Some(CloseCode::INTERNAL_ERROR),
@@ -112,6 +122,8 @@ impl Error {
             Self::MessageTooLarge => "message above the size limit",
             Self::TooManyFragments => "message of too many fragments",
             Self::InvalidUtf8 => "text is not valid UTF-8",
+            Self::InvalidDeflate => "message is not a valid deflate stream",
+            Self::RatioTooHigh => "message compressed above the ratio limit",
             Self::CloseTooShort => "close frame with a body of one byte",
             Self::InvalidCloseCode(_) => "invalid close code",
             Self::InvalidCloseReason => "close reason is not valid UTF-8",

@@ -328,6 +328,12 @@ impl Decoder {
         self.decode_cut(input)
     }
 
+    /// RSV1 is defined from here on.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn define_rsv1(&mut self) {
+        self.rules.rsv1 = true;
+    }
+
     /// Whether a part of a header has arrived.
     #[must_use]
     pub const fn is_mid_header(&self) -> bool {

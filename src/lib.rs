@@ -89,6 +89,8 @@
 //!   time for UTF-8 and searching. Without it the crate is `no_std` with `alloc`.
 //! * `getrandom` (default): the operating system as the source of a client's masks; without it
 //!   [`Config::entropy`] has to be set.
+//! * `deflate`: compressed messages, RFC 7692, where `Config::deflate` configures them. It needs `std`,
+//!   for the sake of its codec.
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
@@ -106,6 +108,9 @@ mod backoff;
 pub mod close;
 mod config;
 mod connection;
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub mod deflate;
 mod error;
 mod event;
 pub mod frame;
@@ -121,6 +126,9 @@ pub use config::{Config, Delivery, Entropy, PongMode};
 pub use connection::receiver::{Obligation, Receiver};
 pub use connection::sender::{Fin, Sender};
 pub use connection::{Connection, State, Transport};
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use deflate::{Compression, DeflateConfig};
 pub use error::{EntropyError, Error, SendError};
 pub use event::{Ending, Event};
 pub use frame::Role;

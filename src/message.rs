@@ -27,8 +27,11 @@ pub(crate) struct Assembler {
     limits: Limits,
     /// Frames of the message in progress that have begun.
     fragments: u32,
-    /// The payload that they announced, together.
+    /// The payload that they announced, together, and may announce.
     size: usize,
+    max_size: usize,
+    /// The most that a compressed message may announce.
+    max_deflated_size: usize,
     /// Counts messages, to tell one from the next.
     number: u32,
     /// Whether a part of the message in progress has been handed over.
@@ -51,6 +54,8 @@ impl Assembler {
             limits,
             fragments: 0,
             size: 0,
+            max_size: 0,
+            max_deflated_size: limits.max_message_size,
             number: 0,
             begun: false,
             message: Message::None,
@@ -66,6 +71,11 @@ impl Assembler {
             (Opcode::Continuation, _) => {}
             (_, Message::None) => {
                 (self.fragments, self.size, self.begun) = (0, 0, false);
+                self.max_size = if header.rsv1 {
+                    self.max_deflated_size
+                } else {
+                    self.limits.max_message_size
+                };
                 self.number = self.number.wrapping_add(1);
             }
             _ => return Err(Error::ExpectedContinuation),
@@ -76,7 +86,7 @@ impl Assembler {
         }
         self.fragments += 1;
         // R158 (§10.4): by subtraction, so that no sum can overflow.
-        let room = self.limits.max_message_size.saturating_sub(self.size);
+        let room = self.max_size.saturating_sub(self.size);
         match usize::try_from(header.payload_len) {
             Ok(len) if len <= room => self.size += len,
             _ => return Err(Error::MessageTooLarge),
@@ -171,6 +181,15 @@ impl Assembler {
             Message::Text(_, validator) => validator.missing(),
             _ => 0,
         }
+    }
+
+    /// Messages are inflated to at most the size that is returned, which is the limit.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn inflate(&mut self) -> usize {
+        let limit = self.limits.max_message_size;
+        // R348: on the wire it is another one, for what does not get shorter gets longer.
+        self.max_deflated_size = limit.saturating_add(limit / 4).saturating_add(256);
+        limit
     }
 
     /// The number of the message in progress.

@@ -91,6 +91,11 @@ impl Connection {
             }
             Opening::Response(handshake) => match handshake.receive(input)? {
                 Ok(Answer::Open(response)) => {
+                    #[cfg(feature = "deflate")]
+                    if let Some((agreed, deflate)) = handshake.agreed() {
+                        self.receiver.inflate_with(&agreed, deflate);
+                        self.sender.deflate_with(&agreed, deflate);
+                    }
                     self.open();
                     Some(Event::Open(response))
                 }

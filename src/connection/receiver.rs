@@ -4,7 +4,12 @@
 //! [`take_message`](Receiver::take_message), without touching stored state. Everything else takes the
 //! resumable way of [`advance`](Receiver::advance).
 
+#[cfg(feature = "deflate")]
+mod inflating;
+
 use alloc::borrow::Cow;
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::{fmt, mem};
 
@@ -12,6 +17,8 @@ use crate::close::{Close, CloseCode};
 use crate::config::{Config, Delivery, PongMode};
 use crate::connection::clock::Clock;
 use crate::connection::sender::Fin;
+#[cfg(feature = "deflate")]
+use crate::deflate::inbound::Inbound;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
 use crate::frame::{Decoder, Header, MAX_CONTROL_PAYLOAD, Opcode, Role, Rules};
@@ -66,6 +73,9 @@ pub struct Receiver {
     /// Whether the peer's Close cut a message off (R161).
     cut_off: bool,
     ended: Ended,
+    /// What inflates, if that was agreed on.
+    #[cfg(feature = "deflate")]
+    inbound: Option<Box<Inbound>>,
     /// Deadlines, which go with this half when a connection is split.
     pub(crate) clock: Clock,
     /// Something was received since the clock last looked.
@@ -137,6 +147,8 @@ impl Receiver {
             control: Vec::new(),
             cut_off: false,
             ended: Ended::No,
+            #[cfg(feature = "deflate")]
+            inbound: None,
             clock: Clock::new(config),
             heard: false,
         }
@@ -152,6 +164,10 @@ impl Receiver {
         self.phase = Phase::Done;
         self.assembler.abort();
         self.control = Vec::new();
+        #[cfg(feature = "deflate")]
+        {
+            self.inbound = None;
+        }
     }
 
     /// A frame that is a message by itself and lies in `input` whole: taken from it and unmasked.
@@ -303,7 +319,11 @@ impl Receiver {
                     }
                 }
                 Phase::Payload => {
-                    if input.is_empty() && self.frame.rest > 0 {
+                    #[cfg(feature = "deflate")]
+                    let is_cut = self.is_inflated_cut();
+                    #[cfg(not(feature = "deflate"))]
+                    let is_cut = false;
+                    if input.is_empty() && self.frame.rest > 0 && !is_cut {
                         return Ok(None);
                     }
                     if let Some(event) = self.payload(input, reply)? {
@@ -338,9 +358,13 @@ impl Receiver {
                 unmask(header.mask, payload);
                 return self.control(header.opcode, Cow::Borrowed(payload), reply);
             }
-        } else if let (Some(len), true, true, Delivery::Messages) =
-            (whole, header.fin, self.assembler.is_idle(), self.delivery)
-        {
+        } else if let (Some(len), true, false, true, Delivery::Messages) = (
+            whole,
+            header.fin,
+            header.rsv1,
+            self.assembler.is_idle(),
+            self.delivery,
+        ) {
             self.assembler.lend_frame(header)?;
             self.phase = Phase::Idle;
             let payload = take(input, len);
@@ -348,6 +372,10 @@ impl Receiver {
             return lend(header.opcode, payload).map(Some);
         } else {
             self.assembler.begin_frame(header)?;
+            #[cfg(feature = "deflate")]
+            if header.rsv1 {
+                self.begin_inflating();
+            }
         }
         self.phase = Phase::Payload;
         self.frame = Frame {
@@ -369,6 +397,10 @@ impl Receiver {
             .unwrap_or(usize::MAX)
             .min(input.len());
         let is_part = self.delivery == Delivery::Parts && !self.frame.opcode.is_control();
+        #[cfg(feature = "deflate")]
+        if is_part && self.is_inflating() {
+            return self.inflate_part(input);
+        }
         if is_part && self.assembler.missing() > 0 {
             len = len.min(self.assembler.missing());
         }
@@ -392,6 +424,23 @@ impl Receiver {
             self.phase = self.between_frames();
             let payload = mem::take(&mut self.control);
             return self.control(opcode, Cow::Owned(payload), reply);
+        }
+        #[cfg(feature = "deflate")]
+        if self.is_inflating() {
+            let end = if fin && rest == 0 {
+                Fin::Last
+            } else {
+                Fin::More
+            };
+            self.gather_inflated(piece, end)?;
+            let event = match end {
+                Fin::Last => self.assembler.finish()?,
+                Fin::More => None,
+            };
+            if rest == 0 {
+                self.phase = self.between_frames();
+            }
+            return Ok(event);
         }
         let event = if is_part {
             self.assembler.part(

@@ -1,5 +1,8 @@
 //! The sending half: messages and replies in, bytes out.
 
+#[cfg(feature = "deflate")]
+mod deflating;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,6 +11,8 @@ use crate::close::{CloseCode, MAX_REASON};
 use crate::config::{Config, Entropy};
 use crate::connection::queue::Queue;
 use crate::connection::receiver::{Obligation, Reply};
+#[cfg(feature = "deflate")]
+use crate::deflate::outbound::Outbound;
 use crate::error::{EntropyError, SendError};
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode, Role};
 use crate::mask;
@@ -44,6 +49,9 @@ pub struct Sender {
     sent_code: Option<CloseCode>,
     /// The end whose Close came first.
     closed_first: Option<Role>,
+    /// What compresses, if that was agreed on.
+    #[cfg(feature = "deflate")]
+    outbound: Option<Box<Outbound>>,
 }
 
 /// What may still be queued.
@@ -100,6 +108,8 @@ impl Sender {
             },
             sent_code: None,
             closed_first: None,
+            #[cfg(feature = "deflate")]
+            outbound: None,
         }
     }
 
@@ -338,6 +348,10 @@ impl Sender {
     #[inline]
     fn send_message(&mut self, opcode: Opcode, data: &[u8]) -> Result<(), SendError> {
         self.check_message()?;
+        #[cfg(feature = "deflate")]
+        if self.deflates(data.len()) {
+            return Ok(self.push_deflated(opcode, data)?);
+        }
         if data.len() <= self.fragment_size {
             return Ok(self.push(opcode, Fin::Last, data)?);
         }
@@ -351,6 +365,13 @@ impl Sender {
             Some(begun) if begun == opcode => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageInProgress),
         };
+        #[cfg(feature = "deflate")]
+        if self.deflates_part() {
+            self.push_deflated_part(first, fin, data)?;
+        } else {
+            self.push_fragments(first, fin, data)?;
+        }
+        #[cfg(not(feature = "deflate"))]
         self.push_fragments(first, fin, data)?;
         self.parts = match fin {
             Fin::More => Some(opcode),

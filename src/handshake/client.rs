@@ -17,6 +17,8 @@ use super::key::{accept_key, encode_key};
 use super::offer::Offer;
 use super::response::Response;
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, Parameters};
 
 #[derive(Clone, Debug)]
 pub(crate) struct ClientHandshake {
@@ -28,6 +30,11 @@ pub(crate) struct ClientHandshake {
     interim_responses_left: usize,
     max_response_body: usize,
     rejection: Option<Box<Rejection>>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateConfig>,
+    /// What the server agreed to.
+    #[cfg(feature = "deflate")]
+    agreed: Option<Parameters>,
 }
 
 /// How the server answered.
@@ -53,7 +60,11 @@ impl ClientHandshake {
         out: &mut Vec<u8>,
     ) -> Self {
         let key = encode_key(&nonce);
-        request.write(&key, out);
+        #[cfg(feature = "deflate")]
+        let extensions = config.deflate.as_ref().map(DeflateConfig::offer);
+        #[cfg(not(feature = "deflate"))]
+        let extensions = None::<alloc::string::String>;
+        request.write(&key, extensions.as_deref(), out);
         Self {
             reader: HeadReader::new(config),
             accept: accept_key(&key),
@@ -62,6 +73,10 @@ impl ClientHandshake {
             interim_responses_left: config.max_interim_responses,
             max_response_body: config.max_response_body,
             rejection: None,
+            #[cfg(feature = "deflate")]
+            deflate: config.deflate.clone(),
+            #[cfg(feature = "deflate")]
+            agreed: None,
         }
     }
 
@@ -118,7 +133,15 @@ impl ClientHandshake {
                 if minor == 0 {
                     return Err(HandshakeError::UnsupportedHttpVersion);
                 }
-                self.offer().check(status, headers)?;
+                #[cfg_attr(
+                    not(feature = "deflate"),
+                    expect(unused_variables, reason = "the subprotocol is in the response")
+                )]
+                let agreed = self.offer().check(status, headers)?;
+                #[cfg(feature = "deflate")]
+                {
+                    self.agreed = agreed.deflate;
+                }
                 return Ok(Some(Box::new(Response::received(status, fields(head)))));
             }
             // R032: there are no such statuses (RFC 9112 §4).
@@ -139,8 +162,19 @@ impl ClientHandshake {
         Ok(None)
     }
 
+    /// How messages are compressed, if they are.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn agreed(&self) -> Option<(Parameters, &DeflateConfig)> {
+        self.agreed.zip(self.deflate.as_ref())
+    }
+
     fn offer(&self) -> Offer<'_> {
         let offer = Offer::with_accept(self.accept).subprotocols(&self.subprotocols);
+        #[cfg(feature = "deflate")]
+        let offer = match &self.deflate {
+            Some(deflate) => offer.deflate(deflate),
+            None => offer,
+        };
         if self.require_subprotocol {
             offer.require_subprotocol()
         } else {

@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::authority::{Authority, InvalidAuthority};
 use super::origin::Origin;
-use super::syntax::{InvalidHeader, add_field, decimal, is_token, push_all};
+use super::syntax::{InvalidHeader, add_field, decimal, is_token, push_all, push_field};
 
 /// The request that a client opens a connection with (RFC 6455 §4.1).
 ///
@@ -181,7 +181,7 @@ impl ClientRequest {
     }
 
     /// Appends the request: R010 to R018, §4.1.
-    pub(super) fn write(&self, key: &[u8; 24], out: &mut Vec<u8>) {
+    pub(super) fn write(&self, key: &[u8; 24], extensions: Option<&str>, out: &mut Vec<u8>) {
         push_all(
             out,
             &[
@@ -207,6 +207,9 @@ impl ClientRequest {
         if !self.subprotocols.is_empty() {
             let names = self.subprotocols.as_bytes();
             push_all(out, &[b"Sec-WebSocket-Protocol: ", names, b"\r\n"]);
+        }
+        if let Some(extensions) = extensions {
+            push_field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         if let Some(origin) = &self.origin {
             push_all(out, &[b"Origin: ", origin.as_bytes(), b"\r\n"]);

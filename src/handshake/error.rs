@@ -89,6 +89,9 @@ pub enum HandshakeError {
     RepeatedAccept,
     /// The server wants an extension that was not offered (§4.1).
     UnofferedExtension,
+    /// The server agreed to an extension with parameters that are malformed or do not fit the offer
+    /// (§9.1, RFC 7692 §7.1).
+    UnacceptableExtension,
     /// The server chose a subprotocol that was not offered (§4.1).
     UnofferedSubprotocol,
     /// `Sec-WebSocket-Protocol` is repeated or not one token (§11.3.4).
@@ -133,6 +136,7 @@ impl HandshakeError {
             | Self::InvalidAccept
             | Self::RepeatedAccept
             | Self::UnofferedExtension
+            | Self::UnacceptableExtension
             | Self::UnofferedSubprotocol
             | Self::InvalidSubprotocol
             | Self::MissingSubprotocol => None,
@@ -205,6 +209,7 @@ impl HandshakeError {
             Self::InvalidAccept => "missing or wrong sec-websocket-accept",
             Self::RepeatedAccept => "repeated sec-websocket-accept",
             Self::UnofferedExtension => "extension that was not offered",
+            Self::UnacceptableExtension => "extension with parameters that do not fit",
             Self::UnofferedSubprotocol => "subprotocol that was not offered",
             Self::InvalidSubprotocol => "sec-websocket-protocol is not one name",
             Self::MissingSubprotocol => "none of the subprotocols was chosen",

@@ -6,9 +6,13 @@
 
 use super::error::HandshakeError;
 use super::key::accept_key;
+#[cfg(feature = "deflate")]
+use super::list::Extension;
 use super::list::{extensions, tokens};
 use super::syntax::{Slot, ascii, is_token};
 use super::upgrade::names_upgrade;
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, Parameters};
 
 /// What a client has asked for, to hold the server's response against (RFC 6455 §4.1).
 ///
@@ -30,6 +34,8 @@ pub struct Offer<'o> {
     accept: [u8; 28],
     subprotocols: &'o str,
     answer: AnswerTo,
+    #[cfg(feature = "deflate")]
+    deflate: Option<&'o DeflateConfig>,
 }
 
 /// Whether an offer of subprotocols may go unanswered: R042.
@@ -45,6 +51,10 @@ enum AnswerTo {
 pub struct Agreed<'h> {
     /// The subprotocol, one of those that were offered.
     pub subprotocol: Option<&'h str>,
+    /// How messages are compressed, if they are (RFC 7692).
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub deflate: Option<Parameters>,
 }
 
 impl<'o> Offer<'o> {
@@ -59,6 +69,8 @@ impl<'o> Offer<'o> {
             accept,
             subprotocols: "",
             answer: AnswerTo::Optional,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 
@@ -66,6 +78,15 @@ impl<'o> Offer<'o> {
     #[must_use]
     pub const fn subprotocols(mut self, list: &'o str) -> Self {
         self.subprotocols = list;
+        self
+    }
+
+    /// The compression that was offered, with [`DeflateConfig::offer`].
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    #[must_use]
+    pub const fn deflate(mut self, deflate: &'o DeflateConfig) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 
@@ -108,12 +129,22 @@ impl<'o> Offer<'o> {
             Slot::Repeated => return Err(HandshakeError::RepeatedAccept),
             _ => return Err(HandshakeError::InvalidAccept),
         }
-        // R037: none was offered, so none may be there (§4.1 (5)).
-        if fields.extensions > 0 {
+        #[cfg(feature = "deflate")]
+        let deflate = match (self.deflate, &fields.extension) {
+            (Some(deflate), Some(extension)) => Some(deflate.check(extension)?),
+            _ => None,
+        };
+        #[cfg(not(feature = "deflate"))]
+        let deflate: Option<()> = None;
+        // R037: what was not offered may not be there (§4.1 (5)); R312: nor twice what was.
+        if fields.extensions > usize::from(deflate.is_some()) {
             return Err(HandshakeError::UnofferedExtension);
         }
-        let subprotocol = self.check_subprotocol(fields.subprotocol)?;
-        Ok(Agreed { subprotocol })
+        Ok(Agreed {
+            subprotocol: self.check_subprotocol(fields.subprotocol)?,
+            #[cfg(feature = "deflate")]
+            deflate,
+        })
     }
 
     fn check_subprotocol<'h>(&self, slot: Slot<'h>) -> Result<Option<&'h str>, HandshakeError> {
@@ -138,12 +169,15 @@ impl<'o> Offer<'o> {
 }
 
 /// What the handshake reads of a response's header.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct ResponseFields<'h> {
     upgrade: Slot<'h>,
     accept: Slot<'h>,
     subprotocol: Slot<'h>,
     extensions: usize,
+    /// The first of them.
+    #[cfg(feature = "deflate")]
+    extension: Option<Extension<'h>>,
     names_upgrade: bool,
 }
 
@@ -177,6 +211,9 @@ impl<'h> ResponseFields<'h> {
                 // R038, R039: every line counts, and each keeps to the grammar (§9.1, erratum 3433).
                 let before = self.extensions;
                 for extension in extensions(value) {
+                    #[cfg(feature = "deflate")]
+                    self.extension.get_or_insert(extension?);
+                    #[cfg(not(feature = "deflate"))]
                     extension?;
                     self.extensions += 1;
                 }

@@ -6,6 +6,8 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+#[cfg(feature = "deflate")]
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::mem::take;
 
@@ -14,15 +16,21 @@ use super::head::{HeadReader, header_slots, parse_request};
 use super::list::tokens;
 use super::request::{Kind, Request, check_target};
 use super::response::{Response, push_status_line};
+#[cfg(feature = "deflate")]
+use super::syntax::push_field;
 use super::syntax::{decimal, push_all};
 use super::upgrade::{HttpVersion, RequestFields};
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::deflate::{DeflateConfig, Parameters};
 use crate::error::SendError;
 
 #[derive(Clone, Debug)]
 pub(crate) struct ServerHandshake {
     reader: HeadReader,
     plain_http: bool,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateConfig>,
     pending: Option<Pending>,
 }
 
@@ -33,6 +41,9 @@ enum Pending {
         accept: [u8; 28],
         /// The names that the client offers, joined by commas; allocates only if there are any.
         subprotocols: String,
+        /// What is agreed to.
+        #[cfg(feature = "deflate")]
+        deflate: Option<Parameters>,
     },
     Get,
     Head,
@@ -43,6 +54,8 @@ impl ServerHandshake {
         Self {
             reader: HeadReader::new(config),
             plain_http: config.plain_http,
+            #[cfg(feature = "deflate")]
+            deflate: config.deflate.clone(),
             pending: None,
         }
     }
@@ -115,6 +128,11 @@ impl ServerHandshake {
             self.pending = Some(Pending::Upgrade {
                 accept: upgrade.accept(),
                 subprotocols,
+                #[cfg(feature = "deflate")]
+                deflate: self
+                    .deflate
+                    .as_ref()
+                    .and_then(|deflate| deflate.choose(upgrade.extensions())),
             });
             Kind::Upgrade
         };
@@ -132,6 +150,7 @@ impl ServerHandshake {
             Some(Pending::Upgrade {
                 accept,
                 subprotocols,
+                ..
             }) => (accept, subprotocols),
             Some(Pending::Get | Pending::Head) => return Err(SendError::NotUpgrade),
             None => return Err(SendError::NoRequest),
@@ -169,9 +188,30 @@ impl ServerHandshake {
                 end,
             ],
         );
+        #[cfg(feature = "deflate")]
+        if let Some((parameters, _)) = self.agreed() {
+            // R293: the header only if there is something to say.
+            let element = parameters.to_string();
+            push_field(out, "Sec-WebSocket-Extensions", element.as_bytes());
+        }
         response.write_fields(out);
         out.extend_from_slice(b"\r\n");
         Ok(())
+    }
+
+    /// How messages are compressed, if they are.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn agreed(&self) -> Option<(Parameters, &DeflateConfig)> {
+        match (&self.pending, &self.deflate) {
+            (
+                Some(Pending::Upgrade {
+                    deflate: Some(parameters),
+                    ..
+                }),
+                Some(deflate),
+            ) => Some((*parameters, deflate)),
+            _ => None,
+        }
     }
 
     /// Appends a complete response other than 101; on an error, nothing.

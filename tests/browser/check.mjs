@@ -11,14 +11,23 @@ const screenshots = new URL("screenshots/", import.meta.url).pathname;
 const TIMEOUT = 15_000;
 mkdirSync(screenshots, { recursive: true });
 
-// The server lasts as long as this process, however that ends.
-const server = spawn(serverPath, ["127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
-process.on("exit", () => server.kill());
+// A server lasts as long as this process, however that ends.
+function start(...options) {
+  const server = spawn(serverPath, [...options, "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
+  process.on("exit", () => server.kill());
+  server.on("error", (error) => { console.error(error.message); process.exit(1); });
+  return server;
+}
+async function address(server) {
+  const [banner] = await once(createInterface({ input: server.stdout }), "line",
+    { signal: AbortSignal.timeout(TIMEOUT) });
+  return /http:\/\/\S+/.exec(banner)[0];
+}
+const server = start();
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
 const log = [];
 createInterface({ input: server.stderr }).on("line", (line) => log.push(line));
-server.on("error", (error) => { console.error(error.message); process.exit(1); });
 
 let passed = 0, failed = 0;
 async function check(name, body) {
@@ -38,9 +47,7 @@ async function logged(pattern) {
   assert.fail(`no line of the server's log matches ${pattern}`);
 }
 
-const [banner] = await once(createInterface({ input: server.stdout }), "line",
-  { signal: AbortSignal.timeout(TIMEOUT) });
-const url = /http:\/\/\S+/.exec(banner)[0];
+const url = await address(server);
 
 const browser = await chromium.launch({
   executablePath: chromiumPath,
@@ -54,6 +61,7 @@ try {
   await wide(await open({ width: 1000, height: 760 }));
   await phone(await open({ width: 360, height: 740, dark: true }));
   await http();
+  await compressed();
 } finally {
   await browser.close();
 }
@@ -186,4 +194,50 @@ async function http() {
   await check("plain requests: the page is 200, /ticker 426, anything else 404", async () => {
     assert.deepEqual([await status("/"), await status("/ticker"), await status("/favicon.ico")], [200, 426, 404]);
   });
+}
+
+// Compressed text and binary, there and back, on a connection for each way of agreeing on it.
+async function compressed() {
+  const both = "server_no_context_takeover; client_no_context_takeover";
+  for (const [options, parameters] of [
+    [[], `; ${both}`],
+    [["--takeover"], ""],
+    [["--takeover", "--window-bits", "9"], "; server_max_window_bits=9; client_max_window_bits=9"],
+    [["--takeover", "--window-bits", "12"], "; server_max_window_bits=12; client_max_window_bits=12"],
+    [["--window-bits", "10"], `; ${both}; server_max_window_bits=10; client_max_window_bits=10`],
+  ]) {
+    await check(`compressed: ${["--deflate", ...options].join(" ")}`, async () => {
+      const server = start("--deflate", ...options);
+      const page = await browser.newPage();
+      // Any page of the server will do; it has a socket of its own.
+      const url = await address(server);
+      await page.goto(new URL("/favicon.ico", url).href);
+      const seen = await page.evaluate(async ([url, limit]) => {
+        const ws = new WebSocket(url);
+        ws.binaryType = "arraybuffer";
+        await new Promise((resolve, reject) => { ws.onopen = resolve; ws.onerror = () => reject(new Error("not opened")); });
+        const json = (n) => JSON.stringify(Array.from({ length: n }, (_, i) => ({ id: i, name: `user${i % 7}` })));
+        const random = crypto.getRandomValues(new Uint8Array(60_000));
+        const messages = ["", "a", "hello ".repeat(100), json(20), json(21), json(3000), "\u53d1\u9001\u{1f980}".repeat(500), json(3000),
+          new Uint8Array(0), random, new Uint8Array(1 << 20), new TextEncoder().encode(json(2000)), random.slice(0, 300)];
+        const same = (got, sent) => typeof sent === "string" ? got === sent
+          : (got = new Uint8Array(got)).length === sent.length && sent.every((byte, i) => byte === got[i]);
+        const echoes = [];
+        const all = new Promise((resolve, reject) => {
+          ws.onclose = ({ code }) => reject(new Error(`closed: ${code}`));
+          setTimeout(() => reject(new Error(`${echoes.length} echoes in time`)), limit);
+          ws.onmessage = ({ data }) => echoes.push(data) === 2 * messages.length && resolve();
+        });
+        for (let round = 0; round < 2; round += 1) for (const message of messages) ws.send(message);
+        await all;
+        const wrong = echoes.filter((echo, i) => !same(echo, messages[i % messages.length])).length;
+        const closed = new Promise((resolve) => { ws.onclose = ({ code }) => resolve(code); });
+        ws.close(1000);
+        return [ws.extensions, wrong, await closed];
+      }, [url.replace("http", "ws") + "echo", TIMEOUT]);
+      assert.deepEqual(seen, [`permessage-deflate${parameters}`, 0, 1000]);
+      await page.close();
+      server.kill();
+    });
+  }
 }

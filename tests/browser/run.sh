@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A real browser against examples/echo_std: its page, text, the pushed lines, binary, the close.
+# A real browser against examples/echo_std: its page, text, the pushed lines, binary, compression, the
+# close.
 # Leaves screenshots in tests/browser/screenshots/.
 #
 # Needs Cargo, Node and Chromium. Where there is apt-get and the right to use it, Chromium is
@@ -19,7 +20,7 @@ cd "$here"
 npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
 
 cd "$root"
-cargo build --release --locked --example echo_std
+cargo build --release --locked --features deflate --example echo_std
 server=${CARGO_TARGET_DIR:-$root/target}/release/examples/echo_std
 
 timeout --foreground --kill-after=10 180 node "$here/check.mjs" "$server" "$chromium"

@@ -211,7 +211,11 @@ pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
 
 /// Runs a conversation: the peer of `role` sends `wire`, cut before each of the offsets `cuts`.
 pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Transcript {
-    let mut ws = open(role, config);
+    run_on(open(role, config), wire, cuts)
+}
+
+fn run_on(mut ws: Connection, wire: &[u8], cuts: &[usize]) -> Transcript {
+    let role = ws.role();
     let (mut events, mut written) = (Vec::new(), Vec::new());
     let mut start = 0;
     for end in cuts.iter().copied().chain([wire.len()]) {
@@ -229,20 +233,17 @@ pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Tr
 /// Runs a conversation whole, byte by byte and cut in two at every place (or, if it is long, at the
 /// ends and every so often): all must come to the same.
 pub(crate) fn converse(role: Role, config: Config, wire: &[u8]) -> Transcript {
-    let whole = run(role, config.clone(), wire, &[]);
+    converse_on(|| open(role, config.clone()), wire)
+}
+
+/// [`converse`] with connections that `open` makes.
+pub(crate) fn converse_on(open: impl Fn() -> Connection, wire: &[u8]) -> Transcript {
+    let whole = run_on(open(), wire, &[]);
     let bytewise: Vec<usize> = (1..wire.len()).collect();
-    assert_eq!(
-        run(role, config.clone(), wire, &bytewise),
-        whole,
-        "byte by byte"
-    );
+    assert_eq!(run_on(open(), wire, &bytewise), whole, "byte by byte");
     let step = 1 + wire.len() / 512;
     for cut in (0..=wire.len()).filter(|i| i % step == 0 || *i < 64 || i + 64 > wire.len()) {
-        assert_eq!(
-            run(role, config.clone(), wire, &[cut]),
-            whole,
-            "cut at {cut}"
-        );
+        assert_eq!(run_on(open(), wire, &[cut]), whole, "cut at {cut}");
     }
     whole
 }

@@ -11,7 +11,7 @@ npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --
 .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
 
 cd "$root"
-cargo build --release --locked --example echo_std --example client_std
+cargo build --release --locked --features deflate --example echo_std --example client_std
 examples=${CARGO_TARGET_DIR:-$root/target}/release/examples
 
 results=$(mktemp)
@@ -22,8 +22,11 @@ peer() {
 }
 peer node "$here/node_client.mjs" "$examples/echo_std"
 peer node "$here/node_server.mjs" "$examples/client_std"
+peer node "$here/node_deflate.mjs" "$examples/echo_std" "$examples/client_std"
 peer "$here/.venv/bin/python" "$here/python_client.py" "$examples/echo_std"
 peer "$here/.venv/bin/python" "$here/python_server.py" "$examples/client_std"
+peer "$here/.venv/bin/python" "$here/python_deflate.py" "$examples/echo_std" "$examples/client_std"
+peer "$here/.venv/bin/python" "$here/python_zlib.py" "$examples/echo_std"
 
 passed=$(grep -c '^ok ' "$results" || true)
 failed=$(grep -c '^FAIL ' "$results" || true)

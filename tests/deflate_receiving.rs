@@ -1,0 +1,537 @@
+//! Compressed messages that are received (RFC 7692 §6.2, §7.2.2): conformance R330 to R350.
+#![cfg(feature = "deflate")]
+
+mod common;
+mod deflate_support;
+
+use common::*;
+use deflate_support::*;
+use sockless::deflate::Parameters;
+use sockless::{Config, Delivery, Error, Event, Fin, Role};
+
+const DATA: u8 = FIN | RSV1 | TEXT;
+
+/// Whatever the split, the peer's frames come to `events`.
+fn gives(agreed: Parameters, frames: &[(u8, &[u8])], events: &[Event<'static>]) {
+    for role in ROLES {
+        let transcript = converse_on(|| open_eager(role, agreed), &wire(role, frames));
+        assert_eq!(transcript.events, events, "{role:?}");
+    }
+}
+
+fn fails_with(agreed: Parameters, config: &Config, frames: &[(u8, &[u8])], error: Error) {
+    for role in ROLES {
+        let open = || open_with(role, agreed, config.clone());
+        let transcript = converse_on(open, &wire(role, frames));
+        let before = transcript.events.len() - 1;
+        let events = transcript.events[..before].to_vec();
+        let replies = transcript.written[..transcript.written.len() - 1].to_vec();
+        assert_failed(&transcript, &events, &replies, error);
+    }
+}
+
+fn wire(role: Role, frames: &[(u8, &[u8])]) -> Vec<u8> {
+    let frames = frames
+        .iter()
+        .map(|(first, payload)| frame(peer(role), *first, payload));
+    frames.collect::<Vec<_>>().concat()
+}
+
+fn hello(times: usize) -> Vec<Event<'static>> {
+    vec![text("Hello"); times]
+}
+
+/// A stored block that is not final.
+fn stored(data: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(data.len()).unwrap();
+    [&[0], &len.to_le_bytes()[..], &(!len).to_le_bytes(), data].concat()
+}
+
+#[test]
+fn r335_r336_r337_vectors_of_the_rfc() {
+    for payload in [HELLO, HELLO_STORED, HELLO_FINAL, HELLO_TWO_BLOCKS] {
+        for agreed in [plain(), no_takeover(), windows(8), windows(9)] {
+            gives(agreed, &[(DATA, payload)], &hello(1));
+            gives(agreed, &[(DATA, payload), (DATA, payload)], &hello(2));
+        }
+    }
+    // R336: a boundary of fragments lies anywhere.
+    for cut in 0..=HELLO.len() {
+        let (a, b) = HELLO.split_at(cut);
+        gives(plain(), &[(RSV1 | TEXT, a), (FIN, b)], &hello(1));
+    }
+    let bytes = HELLO.chunks(1).map(|byte| (CONTINUATION, byte));
+    let frames: Vec<_> = [(RSV1 | TEXT, &b""[..])]
+        .into_iter()
+        .chain(bytes)
+        .chain([(FIN, &b""[..])])
+        .collect();
+    gives(plain(), &frames, &hello(1));
+}
+
+#[test]
+fn r338_t46_the_window_is_kept() {
+    gives(plain(), &[(DATA, HELLO), (DATA, HELLO_AGAIN)], &hello(2));
+    gives(
+        plain(),
+        &[(DATA, HELLO), (DATA, HELLO_AGAIN), (DATA, HELLO_AGAIN)],
+        &hello(3),
+    );
+}
+
+#[test]
+fn r339_t46_the_window_is_not_kept() {
+    let config = Config::default().deflate(eager());
+    let frames: [(u8, &[u8]); 2] = [(DATA, HELLO), (DATA, HELLO_AGAIN)];
+    fails_with(no_takeover(), &config, &frames, Error::InvalidDeflate);
+    // Each side's parameter is for what that side sends.
+    let mut server = plain();
+    server.server_no_context_takeover = true;
+    let mut client = plain();
+    client.client_no_context_takeover = true;
+    for (receiver, keeps, resets) in [
+        (Role::Client, client, server),
+        (Role::Server, server, client),
+    ] {
+        let wire = wire(receiver, &frames);
+        let kept = converse_on(|| open_eager(receiver, keeps), &wire);
+        assert_eq!(kept.events, hello(2));
+        let reset = converse_on(|| open_eager(receiver, resets), &wire);
+        assert_eq!(
+            reset.events,
+            [text("Hello"), Event::Fail(Error::InvalidDeflate)]
+        );
+    }
+    // A sender that resets when it need not is fine.
+    gives(plain(), &[(DATA, HELLO), (DATA, HELLO)], &hello(2));
+}
+
+#[test]
+fn r334_t50_plain_messages_between_compressed_ones() {
+    let plain_text = "not compressed, ".repeat(20);
+    gives(
+        plain(),
+        &[
+            (DATA, HELLO),
+            (FIN | TEXT, plain_text.as_bytes()),
+            (BINARY, b"in "),
+            (FIN, b"two"),
+            (DATA, HELLO_AGAIN),
+        ],
+        &[
+            text("Hello"),
+            text(&plain_text),
+            binary(b"in two"),
+            text("Hello"),
+        ],
+    );
+}
+
+#[test]
+fn r336_control_frames_between_compressed_fragments() {
+    gives(
+        plain(),
+        &[
+            (RSV1 | TEXT, &HELLO[..3]),
+            (FIN | PING, b"one"),
+            (CONTINUATION, &HELLO[3..4]),
+            (FIN | PONG, b"two"),
+            (FIN, &HELLO[4..]),
+            (DATA, HELLO_AGAIN),
+        ],
+        &[ping(b"one"), pong(b"two"), text("Hello"), text("Hello")],
+    );
+}
+
+#[test]
+fn r332_r333_t13_rsv1_elsewhere() {
+    let config = Config::default().deflate(eager());
+    for first in [FIN | RSV1 | PING, FIN | RSV1 | PONG, FIN | RSV1 | CLOSE] {
+        fails_with(plain(), &config, &[(first, b"")], Error::ReservedBits);
+    }
+    for first in [FIN | RSV1, RSV1] {
+        let frames: [(u8, &[u8]); 2] = [(RSV1 | TEXT, &HELLO[..3]), (first, &HELLO[3..])];
+        fails_with(plain(), &config, &frames, Error::ReservedBits);
+    }
+    for bit in [RSV2, RSV3] {
+        fails_with(
+            plain(),
+            &config,
+            &[(DATA | bit, HELLO)],
+            Error::ReservedBits,
+        );
+    }
+    // R322: without agreement it is illegal on any frame, configured or not.
+    for role in ROLES {
+        let wire = wire(role, &[(DATA, HELLO)]);
+        fails(role, config.clone(), &wire, Error::ReservedBits);
+        let open = || open_with_none(role, config.clone());
+        assert_failed(&converse_on(open, &wire), &[], &[], Error::ReservedBits);
+    }
+}
+
+fn open_with_none(role: Role, config: Config) -> sockless::Connection {
+    sockless::Connection::upgraded_with(role, None, config.entropy(entropy))
+}
+
+#[test]
+fn r340_r341_t47_final_blocks_with_more_behind_them() {
+    // RFC 7692 §7.2.3.4, then the next message: both with and without reference to the first.
+    for next in [HELLO, HELLO_AGAIN, HELLO_FINAL, HELLO_STORED] {
+        gives(plain(), &[(DATA, HELLO_FINAL), (DATA, next)], &hello(2));
+    }
+    // In mid-message; what follows refers to what stands before the final block. `f3 00 11 00 00` is
+    // the second "Hello" of the RFC, final.
+    let double = [&HELLO_FINAL[..7], HELLO_AGAIN].concat();
+    let again = [&HELLO_FINAL[..7], b"\xf3\x00\x11\x00\x00"].concat();
+    for agreed in [plain(), no_takeover()] {
+        gives(agreed, &[(DATA, &double)], &[text("HelloHello")]);
+        // Nothing behind a final block: then there is nothing to end.
+        gives(agreed, &[(DATA, &again)], &[text("HelloHello")]);
+        gives(agreed, &[(DATA, &HELLO_FINAL[..7])], &hello(1));
+        gives(
+            agreed,
+            &[(RSV1 | TEXT, &HELLO_FINAL[..7]), (FIN, b"")],
+            &hello(1),
+        );
+    }
+    // And over two messages with a plain one between.
+    gives(
+        plain(),
+        &[(DATA, &double), (FIN | TEXT, b"-"), (DATA, HELLO_AGAIN)],
+        &[text("HelloHello"), text("-"), text("Hello")],
+    );
+    // A final block of which the sender has left out the end: an empty stored one is `01`.
+    let cut = [
+        b"\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff".as_slice(),
+        b"\x01",
+    ]
+    .concat();
+    gives(plain(), &[(DATA, &cut), (DATA, HELLO_AGAIN)], &hello(2));
+}
+
+#[test]
+fn r344_t47_payload_of_no_bytes() {
+    for agreed in [plain(), no_takeover()] {
+        gives(agreed, &[(DATA, b"")], &[text("")]);
+        gives(agreed, &[(DATA, b"\x00")], &[text("")]);
+        gives(
+            agreed,
+            &[(RSV1 | BINARY, b""), (CONTINUATION, b""), (FIN, b"")],
+            &[binary(b"")],
+        );
+    }
+    // The window is as it was before.
+    gives(
+        plain(),
+        &[
+            (DATA, HELLO),
+            (DATA, b""),
+            (DATA, b"\x00"),
+            (DATA, HELLO_AGAIN),
+        ],
+        &[text("Hello"), text(""), text(""), text("Hello")],
+    );
+}
+
+#[test]
+fn r347_t50_corrupt_streams() {
+    let config = Config::default().deflate(eager());
+    let corrupt: [&[u8]; 12] = [
+        b"\x06",                                 // block of the reserved type
+        b"\x07",                                 // and a final one
+        b"\x00\x05\x00\xfa\xfe",                 // lengths of a stored block that do not fit
+        b"\xf2\x00\x11\x00\x00",                 // a distance before the beginning
+        b"\x04\xfd\xff\xff\xff",                 // a table of codes that is over-subscribed
+        b"\xfc\x00\x00",                         // too many length codes
+        &HELLO[..3],                             // ends inside a block
+        &HELLO_STORED[..7],                      // ends inside a stored one
+        &HELLO_STORED[..3],                      // ends inside the header of one
+        b"\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x05", // ends behind one block, inside the next
+        b"\xf3\x48\xcd\xc9\xc9\x07\x00\x01\x01", // behind a final block, rubbish
+        b"\xff\xff\xff\xff\xff\xff\xff\xff",
+    ];
+    for payload in corrupt {
+        for agreed in [plain(), no_takeover()] {
+            fails_with(agreed, &config, &[(DATA, payload)], Error::InvalidDeflate);
+            let behind: [(u8, &[u8]); 3] = [(DATA, HELLO), (RSV1 | BINARY, payload), (FIN, b"")];
+            if payload != HELLO_AGAIN {
+                fails_with(agreed, &config, &behind, Error::InvalidDeflate);
+            }
+        }
+    }
+    // T50: what failed leaves nothing behind for the next connection of the same pool.
+    for role in ROLES {
+        for payload in corrupt {
+            let mut broken = open_with(role, no_takeover(), config.clone());
+            feed(&mut broken, &wire(role, &[(DATA, payload)]));
+            let mut ws = open_with(role, no_takeover(), config.clone());
+            assert_eq!(feed(&mut ws, &wire(role, &[(DATA, HELLO)])), hello(1));
+        }
+    }
+}
+
+#[test]
+fn r335_text_is_checked_behind_the_inflater() {
+    let config = Config::default().deflate(eager());
+    let euro = "€".as_bytes();
+    // A code point that a block, a fragment or both cut in two.
+    let (a, b) = (stored(&euro[..1]), [stored(&euro[1..]), vec![0]].concat());
+    gives(plain(), &[(DATA, &[&a[..], &b].concat())], &[text("€")]);
+    gives(plain(), &[(RSV1 | TEXT, &a), (FIN, &b)], &[text("€")]);
+    // Cut off, or wrong.
+    let half = [&a[..], b"\x00"].concat();
+    fails_with(plain(), &config, &[(DATA, &half)], Error::InvalidUtf8);
+    let wrong = [stored(b"ok \xff"), vec![0]].concat();
+    fails_with(plain(), &config, &[(DATA, &wrong)], Error::InvalidUtf8);
+    gives(
+        plain(),
+        &[(FIN | RSV1 | BINARY, &wrong)],
+        &[binary(b"ok \xff")],
+    );
+    // Compressed bytes need not be UTF-8, and R233 holds for what they stand for.
+    for role in ROLES {
+        let mut ws = open_eager(role, plain());
+        let start = frame(peer(role), RSV1 | TEXT, &stored(b"\xc0"));
+        assert_eq!(feed(&mut ws, &start), [Event::Fail(Error::InvalidUtf8)]);
+    }
+}
+
+#[test]
+fn r330_r331_reach_beyond_the_window() {
+    let config = Config::default().deflate(eager());
+    for bits in 8..=15 {
+        let window = 1 << bits;
+        let first: Vec<u8> = noise(7, window + 300);
+        // A fixed block: a match of 3 bytes at this distance.
+        for (distance, reaches) in [(window, true), (window + 1, false)] {
+            if distance > 32768 {
+                continue;
+            }
+            let reference = matching(distance);
+            let pieces: Vec<_> = first.chunks(60000).map(stored).collect();
+            let start = [pieces.concat(), vec![0]].concat();
+            for role in ROLES {
+                let mut ws = open_with(role, windows(bits), config.clone());
+                let wire = wire(
+                    role,
+                    &[
+                        (FIN | RSV1 | BINARY, &start),
+                        (FIN | RSV1 | BINARY, &reference),
+                    ],
+                );
+                let events = feed(&mut ws, &wire);
+                let at = first.len() - distance;
+                let expected = if reaches {
+                    binary(&first[at..at + 3])
+                } else {
+                    Event::Fail(Error::InvalidDeflate)
+                };
+                assert_eq!(events, [binary(&first), expected], "{bits} {distance}");
+            }
+        }
+    }
+}
+
+/// A message of 3 bytes that stand `distance` before.
+fn matching(distance: usize) -> Vec<u8> {
+    let mut bits = vec![false, true, false]; // not final, fixed codes
+    bits.extend([false, false, false, false, false, false, true]); // length 3: code 257
+    let (symbol, extra, value) = match distance {
+        1..=4 => (distance - 1, 0, 0),
+        _ => {
+            let extra = (distance - 1).ilog2() as usize - 1;
+            let symbol = 2 * extra + ((distance - 1) >> extra);
+            (symbol, extra, (distance - 1) & ((1 << extra) - 1))
+        }
+    };
+    bits.extend((0..5).rev().map(|place| symbol >> place & 1 == 1));
+    bits.extend((0..extra).map(|place| value >> place & 1 == 1));
+    bits.extend([false; 7]); // the end of the block
+    bits.extend([false; 3]); // an empty stored one
+    bits.chunks(8)
+        .map(|byte| {
+            byte.iter()
+                .enumerate()
+                .fold(0, |sum, (place, bit)| sum | u8::from(*bit) << place)
+        })
+        .collect()
+}
+
+#[test]
+fn r348_t45_t14_limit_of_what_is_inflated() {
+    let bomb = |len: usize| -> Vec<u8> {
+        let mut ws = open_with(
+            Role::Server,
+            no_takeover(),
+            Config::default().deflate(sockless::DeflateConfig::new().level(9)),
+        );
+        ws.send_binary(&vec![0; len]).unwrap();
+        parse(Role::Server, &drain(&mut ws)).remove(0).payload
+    };
+    for limit in [100, 1000, 16383, 16384, 16385, 100_000] {
+        let config = Config::default().max_message_size(limit).deflate(eager());
+        let (fits, too_large) = (bomb(limit), bomb(limit + 1));
+        for agreed in [plain(), no_takeover()] {
+            for role in ROLES {
+                let open = || open_with(role, agreed, config.clone());
+                let whole = converse_on(open, &wire(role, &[(FIN | RSV1 | BINARY, &fits)]));
+                assert_eq!(whole.events, [binary(&vec![0; limit])]);
+            }
+            let frames: [(u8, &[u8]); 1] = [(FIN | RSV1 | BINARY, &too_large)];
+            fails_with(agreed, &config, &frames, Error::MessageTooLarge);
+            // Fragments share the budget.
+            let (a, b) = too_large.split_at(too_large.len() / 2);
+            let frames: [(u8, &[u8]); 2] = [(RSV1 | BINARY, a), (FIN, b)];
+            fails_with(agreed, &config, &frames, Error::MessageTooLarge);
+        }
+    }
+}
+
+#[test]
+fn r348_limit_of_what_is_on_the_wire() {
+    // Empty blocks inflate to nothing at all, however many there are.
+    let config = Config::default().max_message_size(1000).deflate(eager());
+    let allowed = 1000 + 250 + 256;
+    let empty = stored(b"").repeat(allowed / 5);
+    let enough = [&empty[..], &vec![0; allowed % 5]].concat();
+    assert_eq!(enough.len(), allowed);
+    let more = [&empty[..], &vec![0; allowed % 5 + 1]].concat();
+    let frames: [(u8, &[u8]); 1] = [(DATA, &more)];
+    fails_with(plain(), &config, &frames, Error::MessageTooLarge);
+    // What does not get shorter gets longer, and a message at the limit still fits.
+    let data = noise(1, 1000);
+    let pieces: Vec<_> = data.chunks(30).map(stored).collect();
+    let longer = [pieces.concat(), vec![0]].concat();
+    assert!(longer.len() > 1000);
+    for role in ROLES {
+        let open = || open_with(role, plain(), config.clone());
+        let transcript = converse_on(open, &wire(role, &[(FIN | RSV1 | BINARY, &longer)]));
+        assert_eq!(transcript.events, [binary(&data)]);
+    }
+}
+
+#[test]
+fn t45_limit_of_the_ratio() {
+    let zeros = |len: usize| -> Vec<u8> {
+        let mut ws = open_with(
+            Role::Server,
+            no_takeover(),
+            Config::default().deflate(eager()),
+        );
+        ws.send_binary(&vec![0; len]).unwrap();
+        parse(Role::Server, &drain(&mut ws)).remove(0).payload
+    };
+    let frames: [(u8, &[u8]); 1] = [(FIN | RSV1 | BINARY, &zeros(200_000))];
+    let config = Config::default().deflate(eager().max_ratio(100));
+    fails_with(plain(), &config, &frames, Error::RatioTooHigh);
+    // 64 KiB are free, and what compresses less is not meant.
+    gives_with(&config, &zeros(1 << 16), &vec![0; 1 << 16]);
+    let tame = prose(3, 200_000);
+    let mut ws = open_with(Role::Server, no_takeover(), config.clone());
+    ws.send_binary(tame.as_bytes()).unwrap();
+    let payload = parse(Role::Server, &drain(&mut ws)).remove(0).payload;
+    assert!(payload.len() < tame.len() / 3);
+    gives_with(&config, &payload, tame.as_bytes());
+}
+
+fn gives_with(config: &Config, payload: &[u8], data: &[u8]) {
+    for role in ROLES {
+        let mut ws = open_with(role, plain(), config.clone());
+        let wire = wire(role, &[(FIN | RSV1 | BINARY, payload)]);
+        assert_eq!(feed(&mut ws, &wire), [binary(data)]);
+    }
+}
+
+#[test]
+fn t48_sizes_around_the_buffer() {
+    for len in [16383, 16384, 16385, 32767, 32768, 32769, 65536] {
+        for data in [noise(5, len), prose(5, len).into_bytes(), vec![7; len]] {
+            for role in ROLES {
+                let mut sender = open_eager(peer(role), plain());
+                let mut ws = open_eager(role, plain());
+                for _ in 0..3 {
+                    sender.send_binary(&data).unwrap();
+                    let wire = drain(&mut sender);
+                    assert_eq!(feed(&mut ws, &wire), [binary(&data)]);
+                }
+            }
+        }
+    }
+}
+
+/// The parts of a message, put together; none is longer than 16 KiB.
+fn gathered(events: &[Event<'static>]) -> Vec<(bool, Vec<u8>)> {
+    let mut messages = Vec::new();
+    for event in events {
+        let (is_text, data, first, fin) = match event {
+            Event::TextPart { text, first, fin } => (true, text.as_bytes(), *first, *fin),
+            Event::BinaryPart { data, first, fin } => (false, &data[..], *first, *fin),
+            other => panic!("{other:?}"),
+        };
+        assert!(data.len() <= 16 << 10);
+        assert!(!data.is_empty() || fin == Fin::Last);
+        if first {
+            messages.push((is_text, Vec::new()));
+        }
+        messages.last_mut().expect("a first part").1.extend(data);
+    }
+    messages
+}
+
+#[test]
+fn r336_parts_of_compressed_messages() {
+    let config = Config::default()
+        .delivery(Delivery::Parts)
+        .deflate(eager().level(9));
+    let long = prose(11, 70_000);
+    for role in ROLES {
+        for agreed in [plain(), no_takeover(), windows(9)] {
+            let mut sender = open_with(
+                peer(role),
+                agreed,
+                Config::default().fragment_size(1000).deflate(eager()),
+            );
+            sender.send_text(&long).unwrap();
+            sender.send_binary(&vec![0; 200_000]).unwrap();
+            sender.send_text("").unwrap();
+            sender.send_text("€").unwrap();
+            let wire = drain(&mut sender);
+            for read in [1, 7, 1000, wire.len()] {
+                let mut ws = open_with(role, agreed, config.clone());
+                let events: Vec<_> = wire
+                    .chunks(read)
+                    .flat_map(|piece| {
+                        // More events than bytes: that is what compression is.
+                        let mut bytes = piece.to_vec();
+                        let mut input = &mut bytes[..];
+                        let mut events = Vec::new();
+                        while let Some(event) = ws.receive(&mut input) {
+                            events.push(event.into_owned());
+                        }
+                        assert!(input.is_empty());
+                        events
+                    })
+                    .collect();
+                let messages = gathered(&events);
+                assert_eq!(messages.len(), 4);
+                assert!(messages[0] == (true, long.clone().into_bytes()));
+                assert!(messages[1] == (false, vec![0; 200_000]));
+                assert_eq!(messages[2], (true, vec![]));
+                assert_eq!(messages[3], (true, "€".into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn r350_the_message_is_presented_as_any_other() {
+    for role in ROLES {
+        let mut ws = open_eager(role, plain());
+        let events = feed(
+            &mut ws,
+            &wire(role, &[(DATA, HELLO), (FIN | TEXT, b"Hello")]),
+        );
+        assert_eq!(events[0], events[1]);
+    }
+}
