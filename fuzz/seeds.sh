@@ -3,7 +3,7 @@
 # seeds.sh [TARGET...], after a long run of smoke.sh.
 #
 # Reached means each edge of the program; how often counts only where all is a matter of what follows
-# what. Elsewhere it would keep ten times as much.
+# what. Elsewhere it would keep ten times as much. Seeds that were named by hand stay.
 set -euo pipefail
 cd "$(dirname "$0")"
 target_dir=${CARGO_TARGET_DIR:-target}
@@ -22,9 +22,9 @@ for target in "$@"; do
     fewest=$(mktemp -d)
     "$target_dir/$host/release/$target" -set_cover_merge=1 -use_counters=$counters -max_len=$most \
         "$fewest" "seeds/$target" "corpus/$target" >/dev/null 2>&1
-    rm -r "seeds/$target"
-    cp -r "$fewest" "seeds/$target"
-    chmod -R u=rwX,go=rX "seeds/$target"
+    # libFuzzer names an input by its digest.
+    find "seeds/$target" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
+    find "$fewest" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -exec cp -t "seeds/$target" {} +
     rm -r "$fewest"
     echo "$target: $(find "seeds/$target" -type f | wc -l) seeds, $(du -sb "seeds/$target" | cut -f1) bytes"
 done

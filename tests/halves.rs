@@ -141,45 +141,68 @@ fn halves_close_and_fail_as_a_whole_does() {
 /// Two ends, each in two threads: everything arrives in order, every ping is answered, both close.
 #[test]
 fn halves_in_threads() {
-    /// A half end: reads `from` in one thread and writes `to` in another.
+    /// What the reading thread tells the writing one.
+    enum Word {
+        Owed(Obligation),
+        /// Everything has arrived, so this end may close.
+        All,
+    }
+
+    /// One end: reads `from` in one thread and writes `to` in another.
     fn end(
         role: Role,
         from: mpsc::Receiver<Vec<u8>>,
         to: mpsc::Sender<Vec<u8>>,
     ) -> thread::JoinHandle<(Vec<Event<'static>>, Connection)> {
         let (mut receiver, mut sender) = halves(role);
-        let (owe, owed) = mpsc::channel::<Obligation>();
+        let (tell, told) = mpsc::channel::<Word>();
         let writing = thread::spawn(move || {
+            let mut waiting = Vec::new();
             for number in 0..2000u32 {
                 sender.send_text(&number.to_string()).unwrap();
                 if number % 100 == 0 {
                     sender.send_ping(&number.to_be_bytes()).unwrap();
                 }
-                owed.try_iter()
-                    .for_each(|owed| sender.fulfill(owed).unwrap());
+                for word in told.try_iter() {
+                    match word {
+                        Word::Owed(owed) => sender.fulfill(owed).unwrap(),
+                        Word::All => waiting.push(Word::All),
+                    }
+                }
                 if number % 7 == 0 {
                     to.send(write_all(&mut sender)).unwrap();
                 }
             }
-            sender.close(CloseCode::NORMAL, "done").unwrap();
             to.send(write_all(&mut sender)).unwrap();
-            for owed in owed {
-                sender.fulfill(owed).unwrap();
+            for word in waiting.into_iter().chain(told) {
+                match word {
+                    Word::Owed(owed) => sender.fulfill(owed).unwrap(),
+                    Word::All => sender.close(CloseCode::NORMAL, "done").unwrap(),
+                }
                 let _ = to.send(write_all(&mut sender));
             }
             sender
         });
         thread::spawn(move || {
-            let mut events = Vec::new();
+            let (mut events, mut texts) = (Vec::new(), 0);
             for piece in from {
                 let (more, owed) = feed_half(&mut receiver, &piece);
+                texts += more
+                    .iter()
+                    .filter(|event| matches!(event, Event::Text(_)))
+                    .count();
                 events.extend(more);
-                owed.into_iter().for_each(|owed| owe.send(owed).unwrap());
+                owed.into_iter()
+                    .for_each(|owed| tell.send(Word::Owed(owed)).unwrap());
+                if texts == 2000 {
+                    texts = 0;
+                    tell.send(Word::All).unwrap();
+                }
                 if receiver.peer_close().is_some() {
                     break;
                 }
             }
-            drop(owe);
+            drop(tell);
             (events, Connection::join(receiver, writing.join().unwrap()))
         })
     }

@@ -38,7 +38,7 @@ const REQUEST_LINES: &[(&[u8], Line)] = &[
     (b"Host:", Bad),
     (b"UPGRADE:\tWebSocket \t", AtLeastOne(1)),
     (b"Upgrade: h2c, ,websocket", AtLeastOne(1)),
-    (b"Upgrade: web socket", Free),
+    (b"Upgrade: web socket", Bad),
     (b"Upgrade: notwebsocket", Free),
     (b"connection: keep-alive,\tUPGRADE", AtLeastOne(2)),
     (b"Connection: keep-alive", Free),

@@ -204,11 +204,11 @@ impl<'h> RequestFields<'h> {
         if method != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
         }
-        // R065: `Upgrade` names `websocket`, in whatever case (§4.2.1 (3)).
-        // R060: every line keeps to the grammar (RFC 9110 §7.8).
+        // R060: every line of `Upgrade` keeps to its grammar (RFC 9110 §7.8).
         if self.upgrade_is_malformed {
             return Err(HandshakeError::MalformedHead);
         }
+        // R065: and one of them names `websocket`, in whatever case (§4.2.1 (3)).
         if !self.asks_for_websocket {
             return Err(HandshakeError::MissingUpgrade);
         }
