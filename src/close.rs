@@ -154,6 +154,15 @@ pub struct Close {
 }
 
 impl Close {
+    /// A Close as a peer might send it, to compare an event with.
+    #[must_use]
+    pub fn new(code: CloseCode, reason: &str) -> Self {
+        Self {
+            code: Some(code),
+            reason: reason.into(),
+        }
+    }
+
     /// As [`parse`], on memory of its own.
     pub(crate) fn from_body(body: &[u8]) -> Result<Self, Error> {
         Ok(

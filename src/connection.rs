@@ -103,7 +103,8 @@ pub enum State {
     /// A Close was sent or received, or the connection failed or was refused: there is something
     /// left to write or to wait for.
     Closing,
-    /// Nothing is left to write or to wait for; the transport can be dropped.
+    /// Nothing is left to write or to wait for by the protocol. The transport is to be ended as
+    /// [`Connection::transport`] says.
     Closed,
 }
 
@@ -195,6 +196,9 @@ impl Connection {
     /// returned; so is a violation of its rules, which is reported as [`Event::Fail`]. After
     /// [`Event::Close`], [`Event::Fail`], [`Event::Rejected`] or the end of the stream, input is
     /// used up and ignored (§7.1.7). Empty input is not the end of the stream.
+    ///
+    /// Bind the slice before the loop, as in the example above: `receive(&mut &mut buf[..n])` begins
+    /// with the same bytes each time.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
         // What came before a late answer goes first.
@@ -239,8 +243,8 @@ impl Connection {
     /// call again: the earliest deadline in [`Config`], if there is one. Without calls there are no
     /// deadlines.
     ///
-    /// To be called once in each turn of the loop, after what was read has been received, and at the
-    /// time that it gave. It can cause output, a ping or a Close. When a deadline was missed,
+    /// To be called once before the first read, for the time begins to run then; and once in each turn
+    /// of the loop, after what was read has been received, and at the time that it gave. It can cause output, a ping or a Close. When a deadline was missed,
     /// [`poll_event`](Self::poll_event) or the next [`receive`](Self::receive) returns
     /// [`Event::Fail`], and [`transport`](Self::transport) says what is left to do.
     ///
@@ -325,13 +329,19 @@ impl Connection {
     /// Answers the request with an ordinary HTTP response, and no WebSocket: refuses an upgrade, or
     /// serves a plain request that [`Config::serve_plain_http`] let through.
     ///
-    /// The connection is closed once the response has been written.
+    /// The connection is closed once the response has been written. A response with status 101 is
+    /// [accepted](Self::accept), so that whoever judges requests can return either.
     ///
     /// # Errors
     ///
     /// [`SendError::NoRequest`] if no request waits for an answer; [`SendError::InvalidStatus`] for a
-    /// status other than 300 to 599 in answer to an upgrade, or 200 to 599 to a plain request.
+    /// status other than 300 to 599 in answer to an upgrade, or 200 to 599 to a plain request;
+    /// [`SendError::UnexpectedBody`] for a body that the status does not allow; those of
+    /// [`accept`](Self::accept) for 101.
     pub fn respond(&mut self, response: Response) -> Result<(), SendError> {
+        if response.status() == 101 {
+            return self.accept(response);
+        }
         let Some(Opening::Request {
             handshake,
             asked: true,

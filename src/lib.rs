@@ -72,11 +72,33 @@
 //!   producer stops, or drops the peer, above a mark of its own.
 //! * What the peer makes the connection send, pongs above all, is bounded by
 //!   [`Config::high_water_mark`]: above it only the latest ping is answered, ahead of what waits.
-//! * To hold a peer back, do not read while output is pending beyond your mark: the transport's own
-//!   flow control does the rest. The loop above does so with a mark of nothing; one that sends much in
-//!   both directions at once reads and writes as either is ready, lest two ends wait for each other.
+//! * To hold back a peer whose messages cause your output (an echo, a relay), do not read while more
+//!   than your mark is pending: the transport's own flow control does the rest. The loop above does so
+//!   with a mark of nothing. For what you send of your own accord stop producing instead, and read on:
+//!   two ends that both stop reading wait for each other for ever.
 //! * One call of [`Connection::receive`] returns one event, so how many are handled in a turn is the
 //!   caller's choice.
+//!
+//! # Testing without sockets
+//!
+//! Two connections are a test: what one writes the other receives.
+//!
+//! ```
+//! use sockless::{Config, Connection, Event, Role};
+//!
+//! fn pump(from: &mut Connection, to: &mut Connection) -> Vec<Event<'static>> {
+//!     let mut bytes = from.take_output();
+//!     let mut input = &mut bytes[..];
+//!     core::iter::from_fn(|| to.receive(&mut input).map(Event::into_owned)).collect()
+//! }
+//!
+//! # #[cfg(feature = "getrandom")] {
+//! let mut client = Connection::upgraded(Role::Client, Config::default());
+//! let mut server = Connection::upgraded(Role::Server, Config::default());
+//! client.send_text("hello").unwrap();
+//! assert_eq!(pump(&mut client, &mut server), [Event::Text("hello".into())]);
+//! # }
+//! ```
 //!
 //! # More
 //!

@@ -143,6 +143,22 @@ impl HandshakeError {
         }
     }
 
+    /// The header fields that an answer with this [status](Self::status) must have, apart from those
+    /// about its body (RFC 9110 §15.5.6, §15.5.22; RFC 6455 §4.4). For foreign HTTP stacks.
+    #[must_use]
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::MethodNotAllowed => &[("allow", "GET")],
+            Self::MissingUpgrade | Self::UnsupportedVersion => &[
+                ("upgrade", "websocket"),
+                ("connection", "upgrade"),
+                ("sec-websocket-version", "13"),
+            ],
+            Self::InvalidVersion => &[("sec-websocket-version", "13")],
+            _ => &[],
+        }
+    }
+
     /// Appends the complete response that refuses the request (R060 to R082); nothing for the rules
     /// that have no status.
     pub(crate) fn write_response(self, out: &mut Vec<u8>) {
