@@ -273,7 +273,7 @@ fn r347_t50_corrupt_streams() {
 }
 
 #[test]
-fn r335_text_is_checked_behind_the_inflater() {
+fn r335_t19_text_is_checked_behind_the_inflater() {
     let config = Config::default().deflate(eager());
     let euro = "€".as_bytes();
     // A code point that a block, a fragment or both cut in two.
