@@ -273,7 +273,7 @@ fn r347_t50_corrupt_streams() {
 }
 
 #[test]
-fn r335_text_is_checked_behind_the_inflater() {
+fn r335_t19_text_is_checked_behind_the_inflater() {
     let config = Config::default().deflate(eager());
     let euro = "€".as_bytes();
     // A code point that a block, a fragment or both cut in two.
@@ -467,6 +467,31 @@ fn t48_sizes_around_the_buffer() {
                     assert_eq!(feed(&mut ws, &wire), [binary(&data)]);
                 }
             }
+        }
+    }
+}
+
+/// T53: what is handed over holds what it needs: to the byte, if it is short and came in one piece.
+#[test]
+fn t53_capacity_of_what_is_inflated() {
+    for role in ROLES {
+        let mut sender = open_eager(peer(role), plain());
+        let mut ws = open_eager(role, plain());
+        for len in [
+            100, 1000, 2000, 10_000, 16_383, 16_384, 20_000, 50_000, 100_000,
+        ] {
+            sender.send_text(&prose(1, len)).unwrap();
+            let mut wire = drain(&mut sender);
+            let Some(Event::Text(text)) = ws.receive(&mut &mut wire[..]) else {
+                panic!("no text");
+            };
+            let text = text.into_owned();
+            let most = if len < 16 << 10 {
+                text.len()
+            } else {
+                2 * text.len()
+            };
+            assert!(text.capacity() <= most, "{} for {len}", text.capacity());
         }
     }
 }

@@ -17,33 +17,17 @@ use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri};
 use sockless::{ClientRequest, Config, Connection, Error, Event, Response, Role, State};
 
 /// Bugs without a test of that name, and why. Nothing else may be missing.
-const OPEN: [(u8, &str); 7] = [
-    (45, COMPRESSION),
-    (46, COMPRESSION),
-    (47, COMPRESSION),
-    (48, COMPRESSION),
-    (49, COMPRESSION),
-    // A test of T50 for what is not compressed exists; the list names what is open nevertheless.
-    (50, COMPRESSION),
-    (
-        54,
-        "needs other implementations, which the crate's own tests must not depend on: the fuzz target \
+const OPEN: [(u8, &str); 1] = [(
+    54,
+    "needs other implementations, which the crate's own tests must not depend on: the fuzz target \
          `differential` and tests/autobahn",
-    ),
-];
+)];
 
 /// Bugs that are tested but for a part.
-const OPEN_IN_PART: [(u8, &str); 4] = [
-    (13, "RSV1 where compression was negotiated"),
-    (14, "the limit of a message while it is inflated"),
-    (19, "UTF-8 of compressed text"),
-    (
-        43,
-        "the request and response of RFC 8441 themselves: the connection behind them is tested",
-    ),
-];
-
-const COMPRESSION: &str = "permessage-deflate is not there yet";
+const OPEN_IN_PART: [(u8, &str); 1] = [(
+    43,
+    "the request and response of RFC 8441 themselves: the connection behind them is tested",
+)];
 
 /// The numbers in `docs/known-bugs.md`.
 fn listed() -> BTreeSet<u8> {
@@ -97,10 +81,9 @@ fn every_known_bug_has_a_test() {
         .filter(|number| !tested.contains_key(number) && !open.contains(number))
         .collect();
     assert!(missing.is_empty(), "bugs without a test: {missing:?}");
-    // T50: see above.
     let done: Vec<_> = OPEN
         .iter()
-        .filter(|(number, _)| tested.contains_key(number) && *number != 50)
+        .filter(|(number, _)| tested.contains_key(number))
         .collect();
     assert!(
         done.is_empty(),

@@ -11,6 +11,7 @@ use core::mem;
 
 use super::codec::{Step, Stop};
 use super::history::History;
+pub(crate) use super::pool::CHUNK;
 use super::pool::{Pool, Scratch};
 use super::{Context, DeflateConfig, Parameters, TAIL};
 use crate::error::Error;

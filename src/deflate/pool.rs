@@ -14,7 +14,7 @@ use super::history::History;
 const MAX_IDLE: usize = 16;
 
 /// How much is inflated at a time.
-pub(super) const CHUNK: usize = 16 << 10;
+pub(crate) const CHUNK: usize = 16 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Pool {

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use super::{Receiver, take, unmask};
 use crate::config::Delivery;
 use crate::connection::sender::Fin;
-use crate::deflate::inbound::Inbound;
+use crate::deflate::inbound::{CHUNK, Inbound};
 use crate::deflate::{DeflateConfig, Parameters};
 use crate::error::Error;
 use crate::event::Event;
@@ -62,7 +62,7 @@ impl Receiver {
             // Most often this is all there is: then no more is reserved than it takes.
             let out_len = out.len();
             let rest = match fin {
-                Fin::Last if piece.is_empty() && out_len < STEP => 0,
+                Fin::Last if piece.is_empty() && out_len < CHUNK => 0,
                 _ => u64::MAX,
             };
             self.assembler.push(out, rest)?;
