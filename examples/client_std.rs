@@ -209,8 +209,6 @@ fn read_lines() -> io::Result<Receiver<String>> {
 }
 
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    // An IPv6 address stands in brackets in a URL, and without them elsewhere.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, ANSWER_TIMEOUT) {
