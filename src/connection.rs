@@ -205,11 +205,11 @@ impl Connection {
         if self.opening.is_some() {
             return self.receive_slowly(input);
         }
-        let Some((opcode, payload)) = self.receiver.take_message(input) else {
+        let Some(event) = self.receiver.take_message(input) else {
             return self.receive_slowly(input);
         };
         self.receiver.heard = true;
-        match receiver::lend(opcode, payload) {
+        match event {
             Ok(event) => Some(event),
             Err(error) => Some(self.fail(error)),
         }
