@@ -105,13 +105,11 @@ pub(crate) fn append(key: [u8; 4], data: &[u8], to: &mut Vec<u8>) {
         xor(key, &mut block);
         block
     }));
-    let rest = blocks.remainder();
-    let mut block = [0; 64];
-    for (slot, byte) in block.iter_mut().zip(rest) {
-        *slot = *byte;
+    let start = to.len();
+    to.extend_from_slice(blocks.remainder());
+    if let Some(rest) = to.get_mut(start..) {
+        xor(key, rest);
     }
-    xor(key, &mut block);
-    to.extend_from_slice(block.get(..rest.len()).unwrap_or_default());
 }
 
 const fn double(word: u32) -> u64 {
