@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { Member, TIMEOUT, check, enter, finish, launch, members, openPage, say, screenshots, sees, shows,
+import { Member, TIMEOUT, check, enter, finish, launch, openPage, say, screenshots, sees, shows,
   startRedis, startServer, state, texts, until } from "./harness.mjs";
 
 const TOKENS = { ada: "key-ada", bob: "key&bob=?", eve: "key-eve" };
@@ -171,7 +171,7 @@ async function tokens() {
     }
     await page.screenshot({ path: `${screenshots}phone-dark.png` });
     await page.click("#leave");
-    await state(page, "closed");
+    await state(page, "idle");
     await page.close();
     await shows(ada, "eve left");
   });
@@ -183,17 +183,21 @@ async function tokens() {
     const idle = connect(new URL(server.url).port, "127.0.0.1").on("error", () => {});
     await once(idle, "connect");
     assert.deepEqual(await server.end("SIGINT"), [0, null]);
-    assert.deepEqual(await raw.closes(), { code: 1001, reason: "the server ends" });
+    assert.deepEqual(await raw.closes(), { code: 1001, reason: "the server is shutting down" });
     for (const page of [ada, bob, eve]) {
       await page.waitForFunction(() => seen.closes.length > 0);
-      assert.deepEqual((await page.evaluate(() => seen.closes))[0], { code: 1001, reason: "the server ends", wasClean: true });
+      assert.deepEqual((await page.evaluate(() => seen.closes))[0], { code: 1001, reason: "the server is shutting down", wasClean: true });
     }
     idle.destroy();
   });
   await check("the pages say that they wait, and are back by themselves when the server is", async () => {
-    await shows(bob, "Disconnected: the server ends.");
+    await shows(bob, "Disconnected: the server is shutting down.");
     await until("a countdown", async () => /reconnecting in \d+ s/.test(await bob.textContent("#status")));
     await bob.screenshot({ path: `${screenshots}waiting.png` });
+    await eve.setViewportSize({ width: 360, height: 740 });
+    await eve.screenshot({ path: `${screenshots}phone-waiting.png` });
+    const widths = await eve.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert(widths[0] <= widths[1], `${widths[0]} of ${widths[1]} pixels`);
     server = await startServer(options, server.address);
     for (const page of [ada, bob, eve]) await state(page, "open");
     await sees(ada, "ada", "bob");

@@ -11,7 +11,7 @@ import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
 
 const [, , serverPath, redisPath, chromiumPath] = process.argv;
-export const TIMEOUT = 30_000;
+export const TIMEOUT = 60_000;
 export const screenshots = new URL("screenshots/", import.meta.url).pathname;
 mkdirSync(screenshots, { recursive: true });
 
@@ -196,7 +196,7 @@ export const shows = (page, text) => page.locator("#log > *", { hasText: text })
 
 export const texts = (page) => page.evaluate(() => seen.texts.map((text) => JSON.parse(text)));
 
-export const members = (page) => page.locator("#members button").allInnerTexts();
+const members = (page) => page.locator("#members button").allInnerTexts();
 
 export const sees = (page, ...names) => until(`members ${names}`, async () =>
   `${(await members(page)).map((name) => name.replace(" (you)", "")).sort()}` === `${names.sort()}`);

@@ -25,4 +25,4 @@ cd "$root"
 cargo build --release --locked -p chat_tokio
 server=${CARGO_TARGET_DIR:-$root/target}/release/chat_tokio
 
-timeout --foreground --kill-after=10 300 node "$here/check.mjs" "$server" "$redis" "$chromium"
+timeout --foreground --kill-after=10 400 node "$here/check.mjs" "$server" "$redis" "$chromium"

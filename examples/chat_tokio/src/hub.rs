@@ -135,7 +135,7 @@ impl Hub {
         room.tell_one(id, &welcome);
         if is_new_room {
             self.post(Post::Subscribe(room_name.to_owned()));
-            self.publish(room_name, News::Who, &[]);
+            self.publish(room_name, &News::Who, &[]);
         }
         if !was_here {
             self.publish_here(room_name, true);
@@ -166,10 +166,7 @@ impl Hub {
 
     /// To everyone in the room but the sender.
     pub(crate) fn say(&self, room: &str, id: Id, news: News, body: Vec<u8>) {
-        let letter = self.outbox.as_ref().map(|_| news.clone());
-        if let Some(letter) = letter {
-            self.publish(room, letter, &body);
-        }
+        self.publish(room, &news, &body);
         if let Some(room) = self.rooms.get(room) {
             room.deliver(Some(id), &news, body);
         }
@@ -194,7 +191,7 @@ impl Hub {
         };
         room.deliver(Some(id), &news, Vec::new());
         if room.elsewhere.values().any(|names| names.contains(to)) {
-            self.publish(room_name, news, &[]);
+            self.publish(room_name, &news, &[]);
         }
         room.names().contains(to)
     }
@@ -208,7 +205,7 @@ impl Hub {
 
     /// The server ends: every connection closes.
     pub(crate) fn close_all(&mut self) {
-        let reason = (CloseCode::GOING_AWAY, "the server ends");
+        let reason = (CloseCode::GOING_AWAY, "the server is shutting down");
         self.ending = Some(reason);
         for mailbox in self.connections.values() {
             mailbox.close(reason);
@@ -288,7 +285,7 @@ impl Hub {
     /// Asks all servers who is in the rooms that are here, and tells them.
     fn meet(&self) {
         for name in self.rooms.keys() {
-            self.publish(name, News::Who, &[]);
+            self.publish(name, &News::Who, &[]);
             self.publish_here(name, false);
         }
     }
@@ -297,11 +294,11 @@ impl Hub {
         if let Some(room) = self.rooms.get(room_name) {
             let names: BTreeSet<_> = room.names_here().collect();
             let names = names.into_iter().map(str::to_owned).collect();
-            self.publish(room_name, News::Here { names, changed }, &[]);
+            self.publish(room_name, &News::Here { names, changed }, &[]);
         }
     }
 
-    fn publish(&self, room_name: &str, news: News, body: &[u8]) {
+    fn publish(&self, room_name: &str, news: &News, body: &[u8]) {
         if self.outbox.is_some() {
             let letter = Letter::encode(&self.server, news, body);
             self.post(Post::Publish(room_name.to_owned(), letter));
@@ -428,3 +425,6 @@ impl Parcel {
         mailbox.push(copy, bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

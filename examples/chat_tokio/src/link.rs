@@ -134,7 +134,7 @@ impl Link {
                     if unheard > MAX_UNHEARD {
                         return Err("nothing comes back".into());
                     }
-                    outbox.push(Post::Alive(Letter::encode(server, News::Alive, &[])), 0);
+                    outbox.push(Post::Alive(Letter::encode(server, &News::Alive, &[])), 0);
                     self.server.hub().beat();
                     continue;
                 }

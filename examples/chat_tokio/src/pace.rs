@@ -13,7 +13,7 @@ pub(crate) struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Pass,
-    /// The message is not handed on, and its sender is told so.
+    /// The message is not handed on.
     Refuse,
     /// It goes on and on: the connection is closed.
     Close,

@@ -83,6 +83,8 @@ struct Visit {
     mailbox: Mailbox,
     since: Instant,
     pace: Pace,
+    /// Whether the last message came too soon after those before it.
+    refusing: bool,
     /// From joining to leaving.
     seat: Option<Seat>,
     /// The seat as the log has it; stays when the member has left.
@@ -101,6 +103,7 @@ impl Visit {
             mailbox,
             since: Instant::now(),
             pace: Pace::new(server.rate),
+            refusing: false,
             seat: None,
             told: None,
             file_name: None,
@@ -193,12 +196,16 @@ impl Visit {
         };
         let verdict = self.pace.step(self.now());
         if verdict == Verdict::Pass {
+            self.refusing = false;
             act(self, &seat);
-        } else {
-            self.refuse(
-                "rate",
-                &format!("not sent: at most {} messages a second", self.server.rate),
+        } else if !self.refusing {
+            // Once is enough: answering each would help a flood.
+            self.refusing = true;
+            let text = format!(
+                "too fast, not sent: at most {} messages a second",
+                self.server.rate
             );
+            self.refuse("rate", &text);
         }
         self.seat = Some(seat);
         if verdict == Verdict::Close {

@@ -19,7 +19,7 @@
 //! {"type":"private","from":"ada","to":"bob","text":"psst"}
 //! {"type":"binary","from":"ada","name":"cat.png","size":4711}    the binary message itself comes next
 //! {"type":"sharing","sharing":"lost"}              the other servers cannot be reached, or ("on") again
-//! {"type":"error","code":"rate","text":"not sent: …"}            codes: invalid, nobody, rate
+//! {"type":"error","code":"rate","text":"too fast, …"}          codes: invalid, nobody, rate
 //! ```
 //!
 //! and closes with 1001 (the server ends), 1008 (far too many messages), 1009 (too large a message), 1011
@@ -99,14 +99,19 @@ pub(crate) enum Sharing {
 }
 
 /// What servers tell each other through Redis: a line of JSON, and behind it what is binary.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Letter<'a> {
     /// The server that sends it.
     pub(crate) server: String,
-    #[serde(flatten)]
     pub(crate) news: News,
-    #[serde(skip)]
     pub(crate) body: &'a [u8],
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<S, N> {
+    server: S,
+    #[serde(flatten)]
+    news: N,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,9 +143,8 @@ pub(crate) enum News {
 }
 
 impl<'a> Letter<'a> {
-    pub(crate) fn encode(server: &str, news: News, body: &'a [u8]) -> Vec<u8> {
-        let server = server.to_owned();
-        let mut bytes = json(&Self { server, news, body }).into_bytes();
+    pub(crate) fn encode(server: &str, news: &News, body: &[u8]) -> Vec<u8> {
+        let mut bytes = json(&Line { server, news }).into_bytes();
         bytes.push(b'\n');
         bytes.extend_from_slice(body);
         bytes
@@ -149,9 +153,9 @@ impl<'a> Letter<'a> {
     pub(crate) fn decode(bytes: &'a [u8]) -> Option<Self> {
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
         let (line, body) = bytes.split_at_checked(end)?;
-        let mut letter: Self = serde_json::from_slice(line).ok()?;
-        letter.body = body.get(1..)?;
-        Some(letter)
+        let Line { server, news } = serde_json::from_slice(line).ok()?;
+        let body = body.get(1..)?;
+        Some(Self { server, news, body })
     }
 }
 
@@ -184,7 +188,7 @@ mod tests {
         ];
         for news in news {
             let body = b"\n\xff\0\n";
-            let bytes = Letter::encode("s1", news.clone(), body);
+            let bytes = Letter::encode("s1", &news, body);
             let letter = Letter::decode(&bytes).unwrap();
             assert_eq!((letter.server.as_str(), letter.news), ("s1", news));
             assert_eq!(letter.body, body);
