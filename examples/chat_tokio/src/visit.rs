@@ -3,16 +3,16 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sockless::close::truncate_reason;
 use sockless::{
     CloseCode, Connection, Ending, Event, Request, Response, SendError, State, Transport,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::admission::Seat;
 use crate::hub::{Id, Mailbox, Parcel};
@@ -25,15 +25,15 @@ use crate::{Server, log};
 const BACKLOG: usize = 64 << 10;
 const MAX_FILE_NAME: usize = 128;
 
-type Failure = Box<dyn Error + Send + Sync>;
+type Outcome = Result<Ending, Box<dyn Error + Send + Sync>>;
 
 /// The protocol: everything else in this package is the chat.
 ///
 /// Each future of the `select!` may be dropped half way and nothing is lost: bytes are read and written or
 /// they are not, what is written leaves the output only when `sent` says so, and a parcel leaves the
 /// mailbox only when it is returned.
-async fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, Failure> {
-    let (mut reader, mut writer) = stream.split();
+async fn converse(stream: impl AsyncRead + AsyncWrite, visit: &mut Visit) -> Outcome {
+    let (mut reader, mut writer) = split(stream);
     let mut ws = Connection::server(visit.server.config.clone());
     let mut buf = vec![0; 16 * 1024];
     loop {
@@ -62,10 +62,10 @@ async fn converse(stream: &mut TcpStream, visit: &mut Visit) -> Result<Ending, F
 }
 
 /// Serves one connection, from its first byte to its last.
-pub(crate) async fn serve(mut stream: TcpStream, peer: SocketAddr, id: Id, server: Arc<Server>) {
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, id: Id, server: Arc<Server>) {
     let _ = stream.set_nodelay(true);
     let mut visit = Visit::new(peer, id, server);
-    let ending = converse(&mut stream, &mut visit).await;
+    let ending = converse(stream, &mut visit).await;
     let Some(seat) = visit.told.take() else {
         return; // a page, a refusal, which is logged already, or a browser that only wanted to be ready
     };
@@ -260,3 +260,6 @@ impl Drop for Visit {
         self.server.hub().depart(self.id);
     }
 }
+
+#[cfg(test)]
+mod tests;
