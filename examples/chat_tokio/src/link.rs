@@ -2,6 +2,10 @@
 //!
 //! Redis keeps nothing, so that there is nothing to go stale: each server says who is there when that
 //! changes, when it is asked, and when it has (re)connected; and that it lives, every two seconds.
+//! Whoever may publish there is trusted with every room: guard that Redis as you guard the servers.
+//!
+//! A message is heard at once by the members of its own server and a little later by the others, so that
+//! two servers may show two messages in a different order.
 
 use std::error::Error;
 use std::sync::Arc;
