@@ -56,6 +56,7 @@ impl Client {
                 n = writer.write(self.ws.output()), if !self.ws.output().is_empty() => {
                     self.ws.sent(n.unwrap());
                 }
+                () = sleep(Duration::from_secs(60)) => panic!("nothing happens any more"),
             }
             let mut input = &mut buf[..read];
             while let Some(event) = self.ws.receive(&mut input) {
