@@ -16,7 +16,6 @@
 //!     ("sec-websocket-version", "13"),
 //!     ("sec-websocket-protocol", "superchat, chat"),
 //! ];
-//! let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
 //! let upgrade = check_request("GET", HttpVersion::Http11, headers)?;
 //! assert_eq!(&upgrade.accept(), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 //! assert!(upgrade.subprotocols().any(|name| name == "chat"));

@@ -8,8 +8,8 @@ use super::error::HandshakeError;
 use super::key::accept_key;
 #[cfg(feature = "deflate")]
 use super::list::Extension;
-use super::list::{extensions, tokens};
-use super::syntax::{Slot, ascii, is_token};
+use super::list::{extensions, token, tokens};
+use super::syntax::{Slot, lines};
 use super::upgrade::names_upgrade;
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, Parameters};
@@ -20,11 +20,11 @@ use crate::deflate::{DeflateConfig, Parameters};
 /// use sockless::handshake::Offer;
 ///
 /// let offer = Offer::new(b"dGhlIHNhbXBsZSBub25jZQ==").subprotocols("chat, superchat");
-/// let headers: [(&str, &[u8]); 4] = [
-///     ("upgrade", b"websocket"),
-///     ("connection", b"Upgrade"),
-///     ("sec-websocket-accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-///     ("sec-websocket-protocol", b"superchat"),
+/// let headers = [
+///     ("upgrade", "websocket"),
+///     ("connection", "Upgrade"),
+///     ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+///     ("sec-websocket-protocol", "superchat"),
 /// ];
 /// assert_eq!(offer.check(101, headers)?.subprotocol, Some("superchat"));
 /// # Ok::<(), sockless::handshake::HandshakeError>(())
@@ -98,17 +98,21 @@ impl<'o> Offer<'o> {
     }
 
     /// Checks the server's response (§4.1). `headers` are its header fields in order, each line a
-    /// pair of its own. Nothing is allocated.
+    /// pair of its own; a `&HeaderMap` of the crate `http` will do. Nothing is allocated.
     ///
     /// # Errors
     ///
     /// The first rule that the response breaks; [`HandshakeError::UnexpectedStatus`] if the server
     /// refuses.
-    pub fn check<'h>(
+    pub fn check<'h, N, V>(
         &self,
         status: u16,
-        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
-    ) -> Result<Agreed<'h>, HandshakeError> {
+        headers: impl IntoIterator<Item = (&'h N, &'h V)>,
+    ) -> Result<Agreed<'h>, HandshakeError>
+    where
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
         // R030: any other status ends the attempt (§4.1 (1)).
         if status != 101 {
             return Err(HandshakeError::UnexpectedStatus(status));
@@ -150,9 +154,8 @@ impl<'o> Offer<'o> {
     fn check_subprotocol<'h>(&self, slot: Slot<'h>) -> Result<Option<&'h str>, HandshakeError> {
         let name = match slot {
             // R041: once, one token (§11.3.4).
+            Slot::Once(name) => token(name).ok_or(HandshakeError::InvalidSubprotocol)?,
             Slot::Repeated => return Err(HandshakeError::InvalidSubprotocol),
-            Slot::Once(name) if !is_token(name) => return Err(HandshakeError::InvalidSubprotocol),
-            Slot::Once(name) => ascii(name).ok_or(HandshakeError::InvalidSubprotocol)?,
             // R042: the RFC lets a server choose none.
             Slot::Absent if self.answer == AnswerTo::Required && !self.subprotocols.is_empty() => {
                 return Err(HandshakeError::MissingSubprotocol);
@@ -182,11 +185,13 @@ struct ResponseFields<'h> {
 }
 
 impl<'h> ResponseFields<'h> {
-    fn read(
-        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
-    ) -> Result<Self, HandshakeError> {
+    fn read<N, V>(headers: impl IntoIterator<Item = (&'h N, &'h V)>) -> Result<Self, HandshakeError>
+    where
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
         let mut fields = Self::default();
-        for (name, value) in headers {
+        for (name, value) in lines(headers) {
             fields.put(name, value)?;
         }
         Ok(fields)
