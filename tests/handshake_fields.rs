@@ -391,11 +391,11 @@ fn errors_are_small_and_say_what_is_wrong() {
     let texts = [
         (
             HandshakeError::UnexpectedStatus(404),
-            "status 404 (Not Found) instead of 101",
+            "unexpected status 404 (Not Found)",
         ),
         (
             HandshakeError::UnexpectedStatus(799),
-            "status 799 instead of 101",
+            "unexpected status 799",
         ),
         (
             HandshakeError::InvalidHost,

@@ -109,15 +109,17 @@ where
 /// What the handshake reads of a request's header.
 #[derive(Clone, Debug)]
 pub(super) struct RequestFields<'h> {
-    host: Slot<'h>,
+    pub(super) host: Slot<'h>,
     origin: Slot<'h>,
     content_length: Slot<'h>,
     key: Slot<'h>,
-    version: Slot<'h>,
+    pub(super) version: Slot<'h>,
     has_transfer_encoding: bool,
     has_expectation: bool,
     has_subprotocols: bool,
     has_extensions: bool,
+    pub(super) has_upgrade: bool,
+    pub(super) has_connection: bool,
     /// `Upgrade` names `websocket`.
     asks_for_websocket: bool,
     upgrade_is_malformed: bool,
@@ -141,6 +143,8 @@ impl<'h> RequestFields<'h> {
             has_expectation: false,
             has_subprotocols: false,
             has_extensions: false,
+            has_upgrade: false,
+            has_connection: false,
             asks_for_websocket: false,
             upgrade_is_malformed: false,
             connection: Ok(false),
@@ -158,11 +162,15 @@ impl<'h> RequestFields<'h> {
             4 if is("host") => self.host.put(value),
             6 if is("origin") => self.origin.put(value),
             6 if is("expect") => self.has_expectation = true,
-            7 if is("upgrade") => match names_websocket(value) {
-                Some(named) => self.asks_for_websocket |= named,
-                None => self.upgrade_is_malformed = true,
-            },
+            7 if is("upgrade") => {
+                self.has_upgrade = true;
+                match names_websocket(value) {
+                    Some(named) => self.asks_for_websocket |= named,
+                    None => self.upgrade_is_malformed = true,
+                }
+            }
             10 if is("connection") => {
+                self.has_connection = true;
                 // R034, R066: a list, perhaps over several lines, of tokens in whatever case.
                 let named = names_upgrade(value).ok_or(HandshakeError::MissingConnection);
                 self.connection = self.connection.and_then(|before| Ok(before | named?));
@@ -183,25 +191,33 @@ impl<'h> RequestFields<'h> {
 
     /// The rules for every request, also for one that asks for a page.
     pub(super) fn check_message(&self, http: HttpVersion) -> Result<(), HandshakeError> {
-        // R079: no body, or its bytes would be read as frames (RFC 9112 §6).
-        if self.has_transfer_encoding {
-            return Err(HandshakeError::UnexpectedBody);
-        }
-        match self.content_length {
-            Slot::Absent => {}
-            Slot::Once(text) => match content_length(text) {
-                Some(0) => {}
-                Some(_) => return Err(HandshakeError::UnexpectedBody),
-                None => return Err(HandshakeError::InvalidContentLength),
-            },
-            Slot::Repeated => return Err(HandshakeError::InvalidContentLength),
-        }
+        self.check_body()?;
         // R064: one `Host`, and what it says is a host (§4.2.1 (2), RFC 9112 §3.2).
         match self.host {
             Slot::Once(host) if is_authority(host) => {}
             Slot::Absent if http == HttpVersion::Http10 => {}
             _ => return Err(HandshakeError::InvalidHost),
         }
+        self.check_expectation_and_origin()
+    }
+
+    pub(super) fn check_body(&self) -> Result<(), HandshakeError> {
+        // R079: no body, or its bytes would be read as frames (RFC 9112 §6).
+        if self.has_transfer_encoding {
+            return Err(HandshakeError::UnexpectedBody);
+        }
+        match self.content_length {
+            Slot::Absent => Ok(()),
+            Slot::Once(text) => match content_length(text) {
+                Some(0) => Ok(()),
+                Some(_) => Err(HandshakeError::UnexpectedBody),
+                None => Err(HandshakeError::InvalidContentLength),
+            },
+            Slot::Repeated => Err(HandshakeError::InvalidContentLength),
+        }
+    }
+
+    pub(super) fn check_expectation_and_origin(&self) -> Result<(), HandshakeError> {
         // R080: there is no body to wait for, so nothing to expect (RFC 9110 §10.1.1).
         if self.has_expectation {
             return Err(HandshakeError::UnsupportedExpectation);
@@ -343,6 +359,6 @@ pub(super) fn names_upgrade(value: &[u8]) -> Option<bool> {
     })
 }
 
-fn is_authority(host: &[u8]) -> bool {
+pub(super) fn is_authority(host: &[u8]) -> bool {
     core::str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_ok())
 }
