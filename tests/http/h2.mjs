@@ -28,8 +28,9 @@ async function ask(headers, over = http) {
   const fields = Object.entries({ ...FIELDS, ...headers }).filter(([, value]) => value !== null);
   const stream = over.request(Object.fromEntries(fields), { endStream: false });
   stream.on("error", () => {});
-  stream.got = Buffer.alloc(0);
-  stream.on("data", (piece) => (stream.got = Buffer.concat([stream.got, piece])));
+  stream.pieces = [];
+  stream.size = 0;
+  stream.on("data", (piece) => { stream.pieces.push(piece); stream.size += piece.length; });
   stream.ended = once(stream, "end").catch(() => {});
   stream.closed_ = new Promise((resolve) => stream.on("close", () => resolve(stream.rstCode)));
   const response = new Promise((resolve) => stream.once("response", resolve));
@@ -43,11 +44,13 @@ function bare(headers) {
 }
 
 async function received(stream, size) {
-  const all = async () => { while (stream.got.length < size) await once(stream, "data"); };
+  const all = async () => { while (stream.size < size) await once(stream, "data"); };
   await within(all(), `${size} bytes`);
-  const bytes = stream.got.subarray(0, size);
-  stream.got = stream.got.subarray(size);
-  return bytes;
+  // Joined once, not at each piece.
+  const bytes = Buffer.concat(stream.pieces);
+  stream.pieces = [bytes.subarray(size)];
+  stream.size -= size;
+  return bytes.subarray(0, size);
 }
 
 /** A frame as a client sends it, masked with zeros, and as a server does. */
@@ -181,11 +184,11 @@ await run("a stream that is not read holds up neither itself for ever nor the ot
   const message = frame(0x82, randomBytes(1 << 20));
   let written = 0;
   // What is not taken stays here: the server reads no further than it could answer.
-  for (let i = 0; i < 8; i += 1) deaf.write(message, () => (written += 1));
+  for (let i = 0; i < 4; i += 1) deaf.write(message, () => (written += 1));
   for (let i = 0; i < 5; i += 1) await echoes(stream, randomBytes(20_000));
-  assert(written < 8, `${written} MiB were taken of a client that reads nothing`);
-  // It goes on where it stopped.
-  const read = received(deaf, 8 * ((1 << 20) + 10));
+  assert(written < 4, `${written} MiB were taken of a client that reads nothing`);
+  // And it goes on where it stopped.
+  const read = received(deaf, 4 * ((1 << 20) + 10));
   deaf.resume();
   await read;
   other.destroy();
