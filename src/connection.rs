@@ -157,7 +157,8 @@ impl Connection {
     ///
     /// For hyper, axum and the like: [`check_request`](crate::handshake::check_request) and
     /// [`Offer`](crate::handshake::Offer) are the checks of the handshake over their header fields.
-    /// Also for streams of HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220), whose handshake is their stack's.
+    /// Also for streams of HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220):
+    /// [`check_extended_connect`](crate::handshake::check_extended_connect).
     /// Bytes that the other stack has read beyond its part are the first to
     /// [`receive`](Self::receive).
     #[must_use]

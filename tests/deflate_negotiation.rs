@@ -67,11 +67,11 @@ fn judge(config: &DeflateConfig, value: &str) -> Result<Option<Parameters>, Hand
         &Config::default().deflate(config.clone()),
         &response.bytes(),
     );
-    let headers: [(&str, &[u8]); 4] = [
-        ("upgrade", b"websocket"),
-        ("connection", b"Upgrade"),
-        ("sec-websocket-accept", handshake_support::ACCEPT.as_bytes()),
-        ("sec-websocket-extensions", value.as_bytes()),
+    let headers = [
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-accept", handshake_support::ACCEPT),
+        ("sec-websocket-extensions", value),
     ];
     let by_fields = Offer::new(handshake_support::KEY.as_bytes())
         .deflate(config)
@@ -493,9 +493,6 @@ fn foreign_http_stacks() {
             "permessage-deflate; client_max_window_bits",
         ),
     ];
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (*name, value.as_bytes()));
     let upgrade = check_request("GET", HttpVersion::Http11, headers).unwrap();
     let deflate = lax().client_max_window_bits(12);
     let agreed = deflate.choose(upgrade.extensions());

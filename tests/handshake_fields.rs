@@ -2,7 +2,7 @@
 //! rows R100 to R108, the origin of R076, and the vectors.
 
 use sockless::handshake::{
-    HandshakeError, HttpVersion, Offer, accept_key, check_request, extensions, same_origin,
+    Agreed, HandshakeError, HttpVersion, Offer, accept_key, check_request, extensions, same_origin,
 };
 
 const REQUEST: [(&str, &[u8]); 5] = [
@@ -92,6 +92,39 @@ fn r060_check_of_a_foreign_stack() {
         with(&[("content-length", b"1")]),
     );
     assert_eq!(body.err(), Some(HandshakeError::UnexpectedBody));
+}
+
+/// The types of the crate `http`, which hyper and axum have, go in as they are; and so does text.
+#[test]
+fn r060_headers_in_other_types() {
+    let mut map = http::HeaderMap::new();
+    for (name, value) in with(&[("Sec-WebSocket-Protocol", b"b, a")]) {
+        let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        map.append(name, http::HeaderValue::from_bytes(value).unwrap());
+    }
+    let upgrade = check_request("GET", HttpVersion::Http11, &map).unwrap();
+    assert_eq!(&upgrade.accept(), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    assert!(upgrade.subprotocols().eq(["b", "a"]));
+    assert_eq!(upgrade.extensions().count(), 0);
+    map.append("sec-websocket-protocol", "a".parse().unwrap());
+    let twice = check_request("GET", HttpVersion::Http11, &map);
+    assert_eq!(twice.err(), Some(HandshakeError::RepeatedSubprotocol));
+
+    let owned: Vec<(String, Vec<u8>)> = REQUEST.map(|(n, v)| (n.into(), v.into())).into();
+    let pairs = owned.iter().map(|(name, value)| (name, value));
+    assert!(check_request("GET", HttpVersion::Http11, pairs).is_ok());
+    let slice: &[(&str, &[u8])] = &REQUEST;
+    assert!(check_request("GET", HttpVersion::Http11, slice.iter().copied()).is_ok());
+
+    map.clear();
+    map.insert("upgrade", "websocket".parse().unwrap());
+    map.insert("connection", "Upgrade".parse().unwrap());
+    map.insert(
+        "sec-websocket-accept",
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".parse().unwrap(),
+    );
+    let offer = Offer::new(b"dGhlIHNhbXBsZSBub25jZQ==");
+    assert_eq!(offer.check(101, &map), Ok(Agreed::default()));
 }
 
 #[test]
@@ -358,11 +391,11 @@ fn errors_are_small_and_say_what_is_wrong() {
     let texts = [
         (
             HandshakeError::UnexpectedStatus(404),
-            "status 404 (Not Found) instead of 101",
+            "unexpected status 404 (Not Found)",
         ),
         (
             HandshakeError::UnexpectedStatus(799),
-            "status 799 instead of 101",
+            "unexpected status 799",
         ),
         (
             HandshakeError::InvalidHost,

@@ -10,23 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
-use handshake_support::{
-    ACCEPT, Head, KEY, Outcome, accepting, ask, asking, fixed_entropy, serve, written,
-};
+use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, ask, asking, serve, written};
 use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri};
-use sockless::{ClientRequest, Config, Connection, Error, Event, Response, Role, State};
+use sockless::{ClientRequest, Config, Connection, Error, Event, Response, State};
 
 /// Bugs without a test of that name, and why. Nothing else may be missing.
 const OPEN: [(u8, &str); 1] = [(
     54,
     "needs other implementations, which the crate's own tests must not depend on: the fuzz target \
          `differential` and tests/autobahn",
-)];
-
-/// Bugs that are tested but for a part.
-const OPEN_IN_PART: [(u8, &str); 1] = [(
-    43,
-    "the request and response of RFC 8441 themselves: the connection behind them is tested",
 )];
 
 /// The numbers in `docs/known-bugs.md`.
@@ -89,9 +81,6 @@ fn every_known_bug_has_a_test() {
         done.is_empty(),
         "have a test and are listed as open: {done:?}"
     );
-    for (number, part) in OPEN_IN_PART {
-        assert!(tested.contains_key(&number), "T{number} but for {part}");
-    }
 }
 
 /// The request opens the connection, under every cut.
@@ -367,29 +356,6 @@ fn t42_requests_that_are_something_else() {
         let text = written(&ClientRequest::new(uri).unwrap());
         assert!(text.contains(&format!("\r\nHost: {host}\r\n")), "{uri}");
     }
-}
-
-/// What follows an extended CONNECT, which has neither key nor accept: frames, masked as ever.
-#[test]
-fn t43_opened_elsewhere() {
-    let config = Config::default().entropy(fixed_entropy);
-    let mut client = Connection::upgraded(Role::Client, config);
-    let mut server = Connection::upgraded(Role::Server, Config::default());
-    assert_eq!(client.state(), State::Open);
-    assert_eq!(client.output(), b"", "no head");
-    client.send_text("hi").unwrap();
-    let mut wire = client.output().to_vec();
-    assert_eq!(wire[1] & 0x80, 0x80, "masked");
-    assert_eq!(
-        server.receive(&mut &mut wire[..]),
-        Some(Event::Text("hi".into()))
-    );
-    server.send_text("ho").unwrap();
-    let mut wire = server.output().to_vec();
-    assert_eq!(
-        client.receive(&mut &mut wire[..]),
-        Some(Event::Text("ho".into()))
-    );
 }
 
 #[test]

@@ -140,6 +140,9 @@ fn errors_of_the_handshake() {
         HandshakeError::TooManyOffers,
         HandshakeError::InvalidOrigin,
         HandshakeError::TooMuchEarlyData,
+        HandshakeError::NotExtendedConnect,
+        HandshakeError::UnsupportedProtocol,
+        HandshakeError::ConnectionSpecificField,
         HandshakeError::Timeout,
         HandshakeError::TooManyInterimResponses,
         HandshakeError::UnexpectedStatus(404),
@@ -205,7 +208,7 @@ fn phrases_of_statuses() {
         (204, "204 (No Content)"),
         (206, "206 (Partial Content)"),
     ] {
-        let text = format!("status {text} instead of 101");
+        let text = format!("unexpected status {text}");
         assert_eq!(HandshakeError::UnexpectedStatus(status).to_string(), text);
     }
 }
@@ -281,7 +284,7 @@ fn how_a_connection_did_not_open() {
     let ending = asking(&refused.bytes()).ending;
     assert_eq!(
         ending.to_string(),
-        "connection failed: opening handshake: status 401 (Unauthorized) instead of 101"
+        "connection failed: opening handshake: unexpected status 401 (Unauthorized)"
     );
     let failed = asking(&Head::response().remove("Upgrade").bytes()).ending;
     let handshake = Error::Handshake(HandshakeError::MissingUpgrade);

@@ -1,7 +1,9 @@
 //! Lists in header fields against a second reading of RFC 9110 §5.6.1 and RFC 6455 §9.1: cut at the
 //! commas and semicolons, for what may stand in quotes has none.
 
-use sockless::handshake::{HandshakeError, HttpVersion, check_request, extensions};
+use sockless::handshake::{
+    HandshakeError, HttpVersion, PseudoHeaders, check_extended_connect, check_request, extensions,
+};
 
 type Extension = (String, Vec<(String, Option<String>)>);
 
@@ -73,6 +75,30 @@ fn check_fields(value: &[u8]) {
         let fields = base.into_iter().filter(move |field| field.0 != name);
         check_request("GET", HttpVersion::Http11, fields.chain([(name, value)]))
     };
+    // A list means the same in HTTP/2 and HTTP/3.
+    let pseudo = PseudoHeaders {
+        method: "CONNECT",
+        protocol: Some("websocket"),
+        scheme: Some("https"),
+        authority: Some("a"),
+        path: Some("/"),
+    };
+    for name in ["sec-websocket-protocol", "sec-websocket-extensions"] {
+        let fields: [(&str, &[u8]); 2] = [("sec-websocket-version", b"13"), (name, value)];
+        match (with(name), check_extended_connect(pseudo, fields)) {
+            (Ok(one), Ok(other)) => {
+                assert!(one.subprotocols().eq(other.subprotocols()));
+                let names =
+                    |extension: sockless::handshake::Extension<'_>| extension.name().to_owned();
+                assert!(
+                    one.extensions()
+                        .map(names)
+                        .eq(other.extensions().map(names))
+                );
+            }
+            (one, other) => assert_eq!(one.err(), other.err()),
+        }
+    }
 
     let names: Vec<_> = elements(value).map(token).collect();
     let mut sorted = names.clone();

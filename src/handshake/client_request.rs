@@ -5,11 +5,12 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write};
 
 use super::authority::{Authority, InvalidAuthority};
+use super::connect::PseudoHeaders;
 use super::origin::Origin;
-use super::syntax::{InvalidHeader, add_field, decimal, is_token, push_all, push_field};
+use super::syntax::{InvalidHeader, add_field, is_token, push_all, push_field};
 
 /// The request that a client opens a connection with (RFC 6455 §4.1).
 ///
@@ -35,8 +36,10 @@ use super::syntax::{InvalidHeader, add_field, decimal, is_token, push_all, push_
 #[derive(Clone)]
 pub struct ClientRequest {
     scheme: Scheme,
-    /// An address of IPv6 still in its brackets.
-    host: String,
+    /// The host, and the port if it is not the scheme's own.
+    authority: String,
+    /// How much of it is the host; an address of IPv6 is in its brackets.
+    host_size: usize,
     port: u16,
     target: String,
     /// The names, joined as they are sent.
@@ -79,11 +82,19 @@ impl ClientRequest {
         }
         // R003: an empty path is written as `/` (§3).
         let slash = if target.starts_with('/') { "" } else { "/" };
+        // R001: the scheme's port, unless another is given (§3).
+        let Authority { host, port } = authority;
+        let port = port.unwrap_or_else(|| scheme.default_port());
+        let mut authority = String::from(host);
+        // R011: the port only when it is not the scheme's own (§4.1 (4)).
+        if port != scheme.default_port() {
+            let _ = write!(authority, ":{port}");
+        }
         Ok(Self {
             scheme,
-            host: authority.host.into(),
-            // R001: the scheme's port, unless another is given (§3).
-            port: authority.port.unwrap_or_else(|| scheme.default_port()),
+            authority,
+            host_size: host.len(),
+            port,
             target: [slash, target].concat(),
             subprotocols: String::new(),
             origin: None,
@@ -150,11 +161,11 @@ impl ClientRequest {
     /// The host to connect to, and to name in TLS; an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        let inner = self
-            .host
+        let host = self.authority.get(..self.host_size).unwrap_or_default();
+        let inner = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
-        inner.unwrap_or(&self.host)
+        inner.unwrap_or(host)
     }
 
     /// The port to connect to: the URI's, else 80 for `ws` and 443 for `wss` (§3).
@@ -176,8 +187,25 @@ impl ClientRequest {
     }
 
     /// The offered subprotocols, joined as they are sent; empty if there are none.
-    pub(super) fn subprotocols(&self) -> &str {
+    #[must_use]
+    pub fn subprotocols(&self) -> &str {
         &self.subprotocols
+    }
+
+    /// What asks for the same over HTTP/2 or HTTP/3, by an extended CONNECT (RFC 8441 §5, RFC 9220 §3).
+    ///
+    /// It is sent with the fields that [`Offer::headers`](super::Offer::headers) gives, once the server
+    /// has [allowed](super::SETTINGS_ENABLE_CONNECT_PROTOCOL) it.
+    #[must_use]
+    pub fn pseudo_headers(&self) -> PseudoHeaders<'_> {
+        // R361: the scheme is HTTP's.
+        PseudoHeaders {
+            method: "CONNECT",
+            protocol: Some("websocket"),
+            scheme: Some(if self.is_secure() { "https" } else { "http" }),
+            authority: Some(&self.authority),
+            path: Some(&self.target),
+        }
     }
 
     /// Appends the request: R010 to R018, §4.1.
@@ -188,16 +216,7 @@ impl ClientRequest {
                 b"GET ",
                 self.target.as_bytes(),
                 b" HTTP/1.1\r\nHost: ",
-                self.host.as_bytes(),
-            ],
-        );
-        // R011: the port only when it is not the scheme's own (§4.1 (4)).
-        if self.port != self.scheme.default_port() {
-            push_all(out, &[b":", decimal(self.port.into(), &mut [0; 20])]);
-        }
-        push_all(
-            out,
-            &[
+                self.authority.as_bytes(),
                 b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
                 key,
                 b"\r\nSec-WebSocket-Version: 13\r\n",
@@ -223,7 +242,7 @@ impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest")
             .field("scheme", &self.scheme)
-            .field("host", &self.host)
+            .field("host", &self.host())
             .field("port", &self.port)
             .field("target", &self.target)
             .field("subprotocols", &self.subprotocols)

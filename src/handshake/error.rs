@@ -42,17 +42,20 @@ pub enum HandshakeError {
     // What a server refuses.
     /// The request line alone is longer than the limit for the head (RFC 9110 §15.5.15).
     TargetTooLong,
-    /// The request target is not one that a GET request may have (RFC 9112 §3.2).
+    /// The request target is not one that a GET request may have (RFC 9112 §3.2); or `:scheme` or
+    /// `:path` of an extended CONNECT is missing or invalid (RFC 8441 §4).
     InvalidTarget,
     /// The method is not GET (§4.2.1).
     MethodNotAllowed,
-    /// `Host` is missing, repeated or malformed (§4.2.1).
+    /// `Host` is missing, repeated or malformed (§4.2.1); or `:authority` is, or `Host` says something
+    /// else (RFC 8441 §4, RFC 9113 §8.3.1).
     InvalidHost,
     /// The request expects an interim response (RFC 9110 §10.1.1).
     UnsupportedExpectation,
     /// `Sec-WebSocket-Version` is a number other than 13 (§4.4).
     UnsupportedVersion,
-    /// `Sec-WebSocket-Version` is missing, repeated or not a number up to 255 (§4.2.1).
+    /// `Sec-WebSocket-Version` is missing, repeated or not a number up to 255 (§4.2.1). In an extended
+    /// CONNECT also a number other than 13: there is no 426 where there is no `Upgrade`.
     InvalidVersion,
     /// `Sec-WebSocket-Key` is missing or not base64 of 16 bytes (§4.2.1).
     InvalidKey,
@@ -69,6 +72,12 @@ pub enum HandshakeError {
     /// More bytes behind the request, before it was answered, than
     /// [`Config::max_early_data`](crate::Config::max_early_data) (§4.1).
     TooMuchEarlyData,
+    /// The method is not CONNECT, or there is no `:protocol` (RFC 8441 §4).
+    NotExtendedConnect,
+    /// `:protocol` names something other than `websocket` (RFC 9220 §3).
+    UnsupportedProtocol,
+    /// `Upgrade` or `Connection` in an extended CONNECT (RFC 8441 §5).
+    ConnectionSpecificField,
 
     // What either side waits for in vain.
     /// The head was not complete in [`Config::handshake_timeout`](crate::Config::handshake_timeout).
@@ -80,7 +89,8 @@ pub enum HandshakeError {
     /// More interim responses than
     /// [`Config::max_interim_responses`](crate::Config::max_interim_responses) (§10.4).
     TooManyInterimResponses,
-    /// The status is not 101 (§4.1). A connection reports it in
+    /// The status is not 101 (§4.1), or not from 200 to 299 in answer to an extended CONNECT (RFC 8441
+    /// §5, RFC 9110 §9.3.6). A connection reports it in
     /// [`Event::Rejected`](crate::Event::Rejected), and only its [`Ending`](crate::Ending) so.
     UnexpectedStatus(u16),
     /// `Sec-WebSocket-Accept` is missing or does not fit the key (§4.1).
@@ -122,13 +132,16 @@ impl HandshakeError {
             | Self::RepeatedSubprotocol
             | Self::TooManyOffers
             | Self::InvalidOrigin
-            | Self::TooMuchEarlyData => Some(400),
+            | Self::TooMuchEarlyData
+            | Self::NotExtendedConnect
+            | Self::ConnectionSpecificField => Some(400),
             Self::MethodNotAllowed => Some(405),
             Self::Timeout => Some(408),
             Self::TargetTooLong => Some(414),
             Self::UnsupportedExpectation => Some(417),
             Self::MissingUpgrade | Self::UnsupportedVersion => Some(426),
             Self::HeadTooLarge | Self::TooManyHeaders => Some(431),
+            Self::UnsupportedProtocol => Some(501),
             Self::UnsupportedHttpVersion => Some(505),
             Self::EndOfStream
             | Self::TooManyInterimResponses
@@ -145,6 +158,8 @@ impl HandshakeError {
 
     /// The header fields that an answer with this [status](Self::status) must have, apart from those
     /// about its body (RFC 9110 §15.5.6, §15.5.22; RFC 6455 §4.4). For foreign HTTP stacks.
+    ///
+    /// Of the errors of an extended CONNECT none has a field that HTTP/2 and HTTP/3 forbid.
     #[must_use]
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -218,10 +233,13 @@ impl HandshakeError {
             Self::TooManyOffers => "too many subprotocols or extensions",
             Self::InvalidOrigin => "repeated or invalid origin",
             Self::TooMuchEarlyData => "too many bytes before the answer",
+            Self::NotExtendedConnect => "not an extended CONNECT",
+            Self::UnsupportedProtocol => "protocol is not websocket",
+            Self::ConnectionSpecificField => "upgrade or connection in an extended CONNECT",
             Self::Timeout => "not complete in time",
             Self::EndOfStream => "transport ended before it was complete",
             Self::TooManyInterimResponses => "too many interim responses",
-            Self::UnexpectedStatus(_) => "status is not 101",
+            Self::UnexpectedStatus(_) => "unexpected status",
             Self::InvalidAccept => "missing or wrong sec-websocket-accept",
             Self::RepeatedAccept => "repeated sec-websocket-accept",
             Self::UnofferedExtension => "extension that was not offered",
@@ -241,8 +259,8 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnexpectedStatus(status) => match reason_phrase(*status) {
-                "" => write!(f, "status {status} instead of 101"),
-                reason => write!(f, "status {status} ({reason}) instead of 101"),
+                "" => write!(f, "unexpected status {status}"),
+                reason => write!(f, "unexpected status {status} ({reason})"),
             },
             _ => f.write_str(self.text()),
         }

@@ -110,13 +110,16 @@ impl<'h> Iterator for Parameters<'h> {
 
 /// The tokens of a `#token` list; `None` stands for an element that is not a token.
 pub(super) fn tokens(value: &[u8]) -> impl Iterator<Item = Option<&str>> + Clone {
-    elements(value).map(|name| {
-        if is_token(name) {
-            core::str::from_utf8(name).ok()
-        } else {
-            None
-        }
-    })
+    elements(value).map(token)
+}
+
+/// A value that is one token.
+pub(super) fn token(value: &[u8]) -> Option<&str> {
+    if is_token(value) {
+        core::str::from_utf8(value).ok()
+    } else {
+        None
+    }
 }
 
 /// The elements of a list whose elements have no commas in them, without the empty ones: R100.

@@ -1,15 +1,18 @@
 //! The client's check of a response: [RFC 6455 §4.1].
 //!
-//! It serves the text of HTTP/1.1 as well as the fields of a foreign HTTP stack.
+//! It serves the text of HTTP/1.1 as well as the fields of a foreign HTTP stack; and the answer to an
+//! extended CONNECT, RFC 8441 §5.
 //!
 //! [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+
+use alloc::borrow::Cow;
 
 use super::error::HandshakeError;
 use super::key::accept_key;
 #[cfg(feature = "deflate")]
 use super::list::Extension;
-use super::list::{extensions, tokens};
-use super::syntax::{Slot, ascii, is_token};
+use super::list::{extensions, token, tokens};
+use super::syntax::{Slot, lines};
 use super::upgrade::names_upgrade;
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, Parameters};
@@ -20,18 +23,19 @@ use crate::deflate::{DeflateConfig, Parameters};
 /// use sockless::handshake::Offer;
 ///
 /// let offer = Offer::new(b"dGhlIHNhbXBsZSBub25jZQ==").subprotocols("chat, superchat");
-/// let headers: [(&str, &[u8]); 4] = [
-///     ("upgrade", b"websocket"),
-///     ("connection", b"Upgrade"),
-///     ("sec-websocket-accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-///     ("sec-websocket-protocol", b"superchat"),
+/// let headers = [
+///     ("upgrade", "websocket"),
+///     ("connection", "Upgrade"),
+///     ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+///     ("sec-websocket-protocol", "superchat"),
 /// ];
 /// assert_eq!(offer.check(101, headers)?.subprotocol, Some("superchat"));
 /// # Ok::<(), sockless::handshake::HandshakeError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'o> {
-    accept: [u8; 28],
+    /// `None` in an extended CONNECT.
+    accept: Option<[u8; 28]>,
     subprotocols: &'o str,
     answer: AnswerTo,
     #[cfg(feature = "deflate")]
@@ -66,7 +70,34 @@ impl<'o> Offer<'o> {
 
     pub(super) const fn with_accept(accept: [u8; 28]) -> Self {
         Self {
-            accept,
+            accept: Some(accept),
+            ..Self::extended_connect()
+        }
+    }
+
+    /// An offer in an extended CONNECT, by which a WebSocket is opened over HTTP/2 (RFC 8441 §5) or
+    /// HTTP/3 (RFC 9220 §3): without a key.
+    ///
+    /// ```
+    /// use sockless::ClientRequest;
+    /// use sockless::handshake::Offer;
+    ///
+    /// let request = ClientRequest::new("wss://example.com/chat")?.with_subprotocol("chat")?;
+    /// let offer = Offer::extended_connect().subprotocols(request.subprotocols());
+    /// // To send: request.pseudo_headers() and
+    /// let fields: Vec<_> = offer.headers().collect();
+    /// assert_eq!(fields, [
+    ///     ("sec-websocket-version", "13".into()),
+    ///     ("sec-websocket-protocol", "chat".into()),
+    /// ]);
+    /// let agreed = offer.check(200, [("sec-websocket-protocol", "chat")])?;
+    /// assert_eq!(agreed.subprotocol, Some("chat"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn extended_connect() -> Self {
+        Self {
+            accept: None,
             subprotocols: "",
             answer: AnswerTo::Optional,
             #[cfg(feature = "deflate")]
@@ -97,37 +128,54 @@ impl<'o> Offer<'o> {
         self
     }
 
+    /// The header fields that make this offer, names in lower case: the version, and subprotocols and
+    /// extensions if any are offered (§4.1).
+    ///
+    /// With HTTP/1.1 there are `Host`, `Upgrade`, `Connection` and `Sec-WebSocket-Key` to send as well.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'o, str>)> + use<'o> {
+        let subprotocols = Some(self.subprotocols).filter(|list| !list.is_empty());
+        #[cfg(feature = "deflate")]
+        let extensions = self.deflate.map(|deflate| Cow::Owned(deflate.offer()));
+        #[cfg(not(feature = "deflate"))]
+        let extensions = None;
+        let fields = [
+            ("sec-websocket-version", Some(Cow::Borrowed("13"))),
+            ("sec-websocket-protocol", subprotocols.map(Cow::Borrowed)),
+            ("sec-websocket-extensions", extensions),
+        ];
+        fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
+
     /// Checks the server's response (§4.1). `headers` are its header fields in order, each line a
-    /// pair of its own. Nothing is allocated.
+    /// pair of its own; a `&HeaderMap` of the crate `http` will do. Nothing is allocated.
     ///
     /// # Errors
     ///
     /// The first rule that the response breaks; [`HandshakeError::UnexpectedStatus`] if the server
     /// refuses.
-    pub fn check<'h>(
+    pub fn check<'h, N, V>(
         &self,
         status: u16,
-        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
-    ) -> Result<Agreed<'h>, HandshakeError> {
-        // R030: any other status ends the attempt (§4.1 (1)).
-        if status != 101 {
+        headers: impl IntoIterator<Item = (&'h N, &'h V)>,
+    ) -> Result<Agreed<'h>, HandshakeError>
+    where
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
+        // R030: any other status ends the attempt (§4.1 (1)). R365: in answer to an extended CONNECT
+        // each success is one (RFC 8441 §5).
+        let is_success = match self.accept {
+            Some(_) => status == 101,
+            None => (200..=299).contains(&status),
+        };
+        if !is_success {
             return Err(HandshakeError::UnexpectedStatus(status));
         }
         let fields = ResponseFields::read(headers)?;
-        // R033: one protocol and no other (§4.1 (2)).
-        match fields.upgrade {
-            Slot::Once(name) if name.eq_ignore_ascii_case(b"websocket") => {}
-            _ => return Err(HandshakeError::MissingUpgrade),
-        }
-        // R034: a list with `Upgrade` in it (§4.1 (3)).
-        if !fields.names_upgrade {
-            return Err(HandshakeError::MissingConnection);
-        }
-        // R035, R036: once, and the answer to our key (§4.1 (4), §11.3.3).
-        match fields.accept {
-            Slot::Once(accept) if accept == self.accept => {}
-            Slot::Repeated => return Err(HandshakeError::RepeatedAccept),
-            _ => return Err(HandshakeError::InvalidAccept),
+        if let Some(accept) = self.accept {
+            fields.check_upgrade(accept)?;
         }
         #[cfg(feature = "deflate")]
         let deflate = match (self.deflate, &fields.extension) {
@@ -150,9 +198,8 @@ impl<'o> Offer<'o> {
     fn check_subprotocol<'h>(&self, slot: Slot<'h>) -> Result<Option<&'h str>, HandshakeError> {
         let name = match slot {
             // R041: once, one token (§11.3.4).
+            Slot::Once(name) => token(name).ok_or(HandshakeError::InvalidSubprotocol)?,
             Slot::Repeated => return Err(HandshakeError::InvalidSubprotocol),
-            Slot::Once(name) if !is_token(name) => return Err(HandshakeError::InvalidSubprotocol),
-            Slot::Once(name) => ascii(name).ok_or(HandshakeError::InvalidSubprotocol)?,
             // R042: the RFC lets a server choose none.
             Slot::Absent if self.answer == AnswerTo::Required && !self.subprotocols.is_empty() => {
                 return Err(HandshakeError::MissingSubprotocol);
@@ -179,17 +226,45 @@ struct ResponseFields<'h> {
     #[cfg(feature = "deflate")]
     extension: Option<Extension<'h>>,
     names_upgrade: bool,
+    connection_is_malformed: bool,
+    announces_body: bool,
 }
 
 impl<'h> ResponseFields<'h> {
-    fn read(
-        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
-    ) -> Result<Self, HandshakeError> {
+    fn read<N, V>(headers: impl IntoIterator<Item = (&'h N, &'h V)>) -> Result<Self, HandshakeError>
+    where
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
         let mut fields = Self::default();
-        for (name, value) in headers {
+        for (name, value) in lines(headers) {
             fields.put(name, value)?;
         }
         Ok(fields)
+    }
+
+    /// The rules of HTTP/1.1.
+    fn check_upgrade(&self, accept: [u8; 28]) -> Result<(), HandshakeError> {
+        // R046: a 101 has no body, and what would say otherwise must not be there (RFC 9110 §8.6, RFC
+        // 9112 §6.1). R365: to a CONNECT it would mean nothing (RFC 9110 §9.3.6).
+        if self.announces_body {
+            return Err(HandshakeError::UnexpectedBody);
+        }
+        // R033: one protocol and no other (§4.1 (2)).
+        match self.upgrade {
+            Slot::Once(name) if name.eq_ignore_ascii_case(b"websocket") => {}
+            _ => return Err(HandshakeError::MissingUpgrade),
+        }
+        // R034: a list with `Upgrade` in it (§4.1 (3)).
+        if !self.names_upgrade || self.connection_is_malformed {
+            return Err(HandshakeError::MissingConnection);
+        }
+        // R035, R036: once, and the answer to our key (§4.1 (4), §11.3.3).
+        match self.accept {
+            Slot::Once(text) if text == accept => Ok(()),
+            Slot::Repeated => Err(HandshakeError::RepeatedAccept),
+            _ => Err(HandshakeError::InvalidAccept),
+        }
     }
 
     // R044: names in whatever case; whatever has no arm here is ignored.
@@ -197,14 +272,12 @@ impl<'h> ResponseFields<'h> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
             7 if is("upgrade") => self.upgrade.put(value),
-            10 if is("connection") => {
-                self.names_upgrade |=
-                    names_upgrade(value).ok_or(HandshakeError::MissingConnection)?;
-            }
-            // R046: a 101 has no body, and what would say otherwise must not be there (RFC 9110
-            // §8.6, RFC 9112 §6.1).
-            14 if is("content-length") => return Err(HandshakeError::UnexpectedBody),
-            17 if is("transfer-encoding") => return Err(HandshakeError::UnexpectedBody),
+            10 if is("connection") => match names_upgrade(value) {
+                Some(named) => self.names_upgrade |= named,
+                None => self.connection_is_malformed = true,
+            },
+            14 if is("content-length") => self.announces_body = true,
+            17 if is("transfer-encoding") => self.announces_body = true,
             20 if is("sec-websocket-accept") => self.accept.put(value),
             22 if is("sec-websocket-protocol") => self.subprotocol.put(value),
             24 if is("sec-websocket-extensions") => {

@@ -182,17 +182,25 @@ impl<'a> Target<'a> {
     }
 }
 
-/// R063, R081: the target of a GET request, which is a path or a whole URI (RFC 9112 §3.2).
-pub(super) fn check_target(target: &str) -> Result<(), HandshakeError> {
-    // R004, R081: visible ASCII only; and no fragment, which is not part of a target.
-    if !target
+/// R063, R361: an absolute path, perhaps with a query.
+pub(super) fn is_path(target: &str) -> bool {
+    target.starts_with('/') && is_visible(target)
+}
+
+/// R004, R081: visible ASCII only; and no fragment, which is not part of a target.
+fn is_visible(target: &str) -> bool {
+    target
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'#')
-    {
-        return Err(HandshakeError::InvalidTarget);
-    }
-    if target.starts_with('/') {
+}
+
+/// R063, R081: the target of a GET request, which is a path or a whole URI (RFC 9112 §3.2).
+pub(super) fn check_target(target: &str) -> Result<(), HandshakeError> {
+    if is_path(target) {
         return Ok(());
+    }
+    if !is_visible(target) {
+        return Err(HandshakeError::InvalidTarget);
     }
     let scheme = target.split_once("://").map(|(scheme, _)| scheme);
     let is_http = |s: &str| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https");

@@ -50,17 +50,39 @@ impl fmt::Debug for Headers<'_> {
     }
 }
 
+/// The header fields of a foreign HTTP stack, in whatever types it has them.
+pub(super) fn lines<'h, N, V>(
+    headers: impl IntoIterator<Item = (&'h N, &'h V)>,
+) -> impl Iterator<Item = (&'h str, &'h [u8])>
+where
+    N: AsRef<str> + ?Sized + 'h,
+    V: AsRef<[u8]> + ?Sized + 'h,
+{
+    let text = |(name, value): (&'h N, &'h V)| (name.as_ref(), value.as_ref());
+    headers.into_iter().map(text)
+}
+
 /// The values of all fields with this name, in order.
-pub(super) fn values<'h, I>(
+pub(super) const fn values<I>(headers: I, name: &'static str) -> Values<I> {
+    Values { headers, name }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Values<I> {
     headers: I,
     name: &'static str,
-) -> impl Iterator<Item = &'h [u8]> + Clone
+}
+
+impl<'h, I> Iterator for Values<I>
 where
-    I: Iterator<Item = (&'h str, &'h [u8])> + Clone,
+    I: Iterator<Item = (&'h str, &'h [u8])>,
 {
-    headers
-        .filter(move |field| field.0.eq_ignore_ascii_case(name))
-        .map(|field| field.1)
+    type Item = &'h [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let is_it = |field: &(&str, _)| field.0.eq_ignore_ascii_case(self.name);
+        self.headers.find(is_it).map(|field| field.1)
+    }
 }
 
 /// A field of which there may be one.

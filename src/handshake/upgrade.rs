@@ -9,13 +9,14 @@ use super::authority::Authority;
 use super::error::HandshakeError;
 use super::key::{accept_key, is_key};
 use super::list::{Extension, MAX_ELEMENTS, elements, extensions, tokens};
-use super::syntax::{Slot, content_length, is_token, values, version};
+use super::syntax::{Slot, content_length, is_token, lines, values, version};
 
 /// Checks a request to open a WebSocket whose head a foreign HTTP stack has read (RFC 6455 §4.2.1).
 ///
 /// `headers` are the header fields in order, each line a pair of its own; values need not be trimmed.
-/// They are walked through a second time for each list in them, so the iterator can be cloned.
-/// Nothing is allocated. An example stands at the [module](super).
+/// A `&HeaderMap` of the crate `http` will do as it is, and so will an array of pairs. They are walked
+/// through once more for each list in them, which is why they are cloned: give what clones for nothing.
+/// Nothing else is allocated. An example stands at the [module](super).
 ///
 /// To accept, answer with status 101, `Upgrade: websocket`, `Connection: Upgrade`,
 /// `Sec-WebSocket-Accept` with [`Upgrade::accept`], and `Sec-WebSocket-Protocol` with one of
@@ -24,15 +25,16 @@ use super::syntax::{Slot, content_length, is_token, values, version};
 /// # Errors
 ///
 /// The first rule that the request breaks; [`HandshakeError::status`] says how to answer.
-pub fn check_request<'h, H>(
+pub fn check_request<'h, H, N, V>(
     method: &str,
     http: HttpVersion,
     headers: H,
-) -> Result<Upgrade<H::IntoIter>, HandshakeError>
+) -> Result<Upgrade<H>, HandshakeError>
 where
-    H: IntoIterator<Item = (&'h str, &'h [u8]), IntoIter: Clone>,
+    H: IntoIterator<Item = (&'h N, &'h V)> + Clone,
+    N: AsRef<str> + ?Sized + 'h,
+    V: AsRef<[u8]> + ?Sized + 'h,
 {
-    let headers = headers.into_iter();
     let fields = RequestFields::read(headers.clone());
     fields.check_message(http)?;
     fields.check_upgrade(method, http, headers)
@@ -50,14 +52,16 @@ pub enum HttpVersion {
 
 /// A request that was found to be right: what is needed to accept it (RFC 6455 §4.2.2).
 #[derive(Clone, Debug)]
-pub struct Upgrade<I> {
+pub struct Upgrade<H> {
     accept: [u8; 28],
-    headers: I,
+    offers: Offers<H>,
 }
 
-impl<'h, I> Upgrade<I>
+impl<'h, H, N, V> Upgrade<H>
 where
-    I: Iterator<Item = (&'h str, &'h [u8])> + Clone,
+    H: IntoIterator<Item = (&'h N, &'h V)> + Clone,
+    N: AsRef<str> + ?Sized + 'h,
+    V: AsRef<[u8]> + ?Sized + 'h,
 {
     /// The value for `Sec-WebSocket-Accept`.
     #[must_use]
@@ -67,15 +71,36 @@ where
 
     /// The subprotocols that the client offers, the one that it likes best first. At most 64, all
     /// different, compared case-sensitively.
-    pub fn subprotocols(&self) -> impl Iterator<Item = &'h str> + Clone + use<'h, I> {
-        values(self.headers.clone(), "sec-websocket-protocol")
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'h str> + use<'h, H, N, V> {
+        self.offers.subprotocols()
+    }
+
+    /// The extensions that the client offers, the one that it likes best first (§9.1). At most 64.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'h>> + use<'h, H, N, V> {
+        self.offers.extensions()
+    }
+}
+
+/// What a request offers, in header fields that were found to be right.
+#[derive(Clone, Debug)]
+pub(super) struct Offers<H> {
+    headers: H,
+}
+
+impl<'h, H, N, V> Offers<H>
+where
+    H: IntoIterator<Item = (&'h N, &'h V)> + Clone,
+    N: AsRef<str> + ?Sized + 'h,
+    V: AsRef<[u8]> + ?Sized + 'h,
+{
+    pub(super) fn subprotocols(&self) -> impl Iterator<Item = &'h str> + use<'h, H, N, V> {
+        values(lines(self.headers.clone()), "sec-websocket-protocol")
             .flat_map(tokens)
             .flatten()
     }
 
-    /// The extensions that the client offers, the one that it likes best first (§9.1). At most 64.
-    pub fn extensions(&self) -> impl Iterator<Item = Extension<'h>> + Clone + use<'h, I> {
-        values(self.headers.clone(), "sec-websocket-extensions")
+    pub(super) fn extensions(&self) -> impl Iterator<Item = Extension<'h>> + use<'h, H, N, V> {
+        values(lines(self.headers.clone()), "sec-websocket-extensions")
             .flat_map(extensions)
             .flatten()
     }
@@ -84,15 +109,17 @@ where
 /// What the handshake reads of a request's header.
 #[derive(Clone, Debug)]
 pub(super) struct RequestFields<'h> {
-    host: Slot<'h>,
+    pub(super) host: Slot<'h>,
     origin: Slot<'h>,
     content_length: Slot<'h>,
     key: Slot<'h>,
-    version: Slot<'h>,
+    pub(super) version: Slot<'h>,
     has_transfer_encoding: bool,
     has_expectation: bool,
     has_subprotocols: bool,
     has_extensions: bool,
+    pub(super) has_upgrade: bool,
+    pub(super) has_connection: bool,
     /// `Upgrade` names `websocket`.
     asks_for_websocket: bool,
     upgrade_is_malformed: bool,
@@ -101,7 +128,11 @@ pub(super) struct RequestFields<'h> {
 }
 
 impl<'h> RequestFields<'h> {
-    pub(super) fn read(headers: impl Iterator<Item = (&'h str, &'h [u8])>) -> Self {
+    pub(super) fn read<N, V>(headers: impl IntoIterator<Item = (&'h N, &'h V)>) -> Self
+    where
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
         let mut fields = Self {
             host: Slot::Absent,
             origin: Slot::Absent,
@@ -112,11 +143,13 @@ impl<'h> RequestFields<'h> {
             has_expectation: false,
             has_subprotocols: false,
             has_extensions: false,
+            has_upgrade: false,
+            has_connection: false,
             asks_for_websocket: false,
             upgrade_is_malformed: false,
             connection: Ok(false),
         };
-        for (name, value) in headers {
+        for (name, value) in lines(headers) {
             fields.put(name, value);
         }
         fields
@@ -129,11 +162,15 @@ impl<'h> RequestFields<'h> {
             4 if is("host") => self.host.put(value),
             6 if is("origin") => self.origin.put(value),
             6 if is("expect") => self.has_expectation = true,
-            7 if is("upgrade") => match names_websocket(value) {
-                Some(named) => self.asks_for_websocket |= named,
-                None => self.upgrade_is_malformed = true,
-            },
+            7 if is("upgrade") => {
+                self.has_upgrade = true;
+                match names_websocket(value) {
+                    Some(named) => self.asks_for_websocket |= named,
+                    None => self.upgrade_is_malformed = true,
+                }
+            }
             10 if is("connection") => {
+                self.has_connection = true;
                 // R034, R066: a list, perhaps over several lines, of tokens in whatever case.
                 let named = names_upgrade(value).ok_or(HandshakeError::MissingConnection);
                 self.connection = self.connection.and_then(|before| Ok(before | named?));
@@ -154,25 +191,33 @@ impl<'h> RequestFields<'h> {
 
     /// The rules for every request, also for one that asks for a page.
     pub(super) fn check_message(&self, http: HttpVersion) -> Result<(), HandshakeError> {
-        // R079: no body, or its bytes would be read as frames (RFC 9112 §6).
-        if self.has_transfer_encoding {
-            return Err(HandshakeError::UnexpectedBody);
-        }
-        match self.content_length {
-            Slot::Absent => {}
-            Slot::Once(text) => match content_length(text) {
-                Some(0) => {}
-                Some(_) => return Err(HandshakeError::UnexpectedBody),
-                None => return Err(HandshakeError::InvalidContentLength),
-            },
-            Slot::Repeated => return Err(HandshakeError::InvalidContentLength),
-        }
+        self.check_body()?;
         // R064: one `Host`, and what it says is a host (§4.2.1 (2), RFC 9112 §3.2).
         match self.host {
             Slot::Once(host) if is_authority(host) => {}
             Slot::Absent if http == HttpVersion::Http10 => {}
             _ => return Err(HandshakeError::InvalidHost),
         }
+        self.check_expectation_and_origin()
+    }
+
+    pub(super) fn check_body(&self) -> Result<(), HandshakeError> {
+        // R079: no body, or its bytes would be read as frames (RFC 9112 §6).
+        if self.has_transfer_encoding {
+            return Err(HandshakeError::UnexpectedBody);
+        }
+        match self.content_length {
+            Slot::Absent => Ok(()),
+            Slot::Once(text) => match content_length(text) {
+                Some(0) => Ok(()),
+                Some(_) => Err(HandshakeError::UnexpectedBody),
+                None => Err(HandshakeError::InvalidContentLength),
+            },
+            Slot::Repeated => Err(HandshakeError::InvalidContentLength),
+        }
+    }
+
+    pub(super) fn check_expectation_and_origin(&self) -> Result<(), HandshakeError> {
         // R080: there is no body to wait for, so nothing to expect (RFC 9110 §10.1.1).
         if self.has_expectation {
             return Err(HandshakeError::UnsupportedExpectation);
@@ -187,14 +232,16 @@ impl<'h> RequestFields<'h> {
     }
 
     /// The rules for a request that asks for a WebSocket.
-    pub(super) fn check_upgrade<I>(
+    pub(super) fn check_upgrade<H, N, V>(
         &self,
         method: &str,
         http: HttpVersion,
-        headers: I,
-    ) -> Result<Upgrade<I>, HandshakeError>
+        headers: H,
+    ) -> Result<Upgrade<H>, HandshakeError>
     where
-        I: Iterator<Item = (&'h str, &'h [u8])> + Clone,
+        H: IntoIterator<Item = (&'h N, &'h V)> + Clone,
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
     {
         // R062: HTTP/1.0 knows no upgrade (§4.2.1 (1), RFC 9110 §7.8).
         if http == HttpVersion::Http10 {
@@ -233,16 +280,26 @@ impl<'h> RequestFields<'h> {
             Slot::Absent => return Err(HandshakeError::InvalidKey),
             Slot::Once(_) | Slot::Repeated => return Err(HandshakeError::RepeatedKey),
         };
-        if self.has_subprotocols {
-            check_subprotocols(values(headers.clone(), "sec-websocket-protocol"))?;
-        }
-        if self.has_extensions {
-            check_extensions(values(headers.clone(), "sec-websocket-extensions"))?;
-        }
         Ok(Upgrade {
             accept: accept_key(key),
-            headers,
+            offers: self.check_offers(headers)?,
         })
+    }
+
+    /// The rules for the lists, of which there may be none.
+    pub(super) fn check_offers<H, N, V>(&self, headers: H) -> Result<Offers<H>, HandshakeError>
+    where
+        H: IntoIterator<Item = (&'h N, &'h V)> + Clone,
+        N: AsRef<str> + ?Sized + 'h,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
+        if self.has_subprotocols {
+            check_subprotocols(values(lines(headers.clone()), "sec-websocket-protocol"))?;
+        }
+        if self.has_extensions {
+            check_extensions(values(lines(headers.clone()), "sec-websocket-extensions"))?;
+        }
+        Ok(Offers { headers })
     }
 }
 
@@ -302,6 +359,6 @@ pub(super) fn names_upgrade(value: &[u8]) -> Option<bool> {
     })
 }
 
-fn is_authority(host: &[u8]) -> bool {
+pub(super) fn is_authority(host: &[u8]) -> bool {
     core::str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_ok())
 }

@@ -1,0 +1,357 @@
+//! WebSockets over HTTP/2 (RFC 8441): many of them on one TCP connection, each on a stream of its own.
+//!
+//! `cargo run --release -p h2_server`, then open the address that it prints; the certificate is made at
+//! the start, so a browser has to be told to go on.
+//!
+//! A browser asks by HTTP/2 once it has an HTTP/2 connection that allows it, such as the one that the
+//! page came by. A server for all clients takes HTTP/1.1 on the same port as well: see `hyper_upgrade`.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use clap::Parser;
+use h2::ext::Protocol;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS};
+use http::{Method, Request, Response, StatusCode};
+use sockless::handshake::{HandshakeError, PseudoHeaders, check_extended_connect};
+use sockless::{
+    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, SendError, Transport,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+const PAGE: &str = include_str!("page.html");
+
+/// Nothing holds a connection or a stream for ever: neither a peer that does not go on, nor one that
+/// stops reading, nor one that is gone without a word, nor too many at once.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_CONNECTIONS: usize = 256;
+const MAX_STREAMS: u32 = 100;
+
+/// What a peer may send on a stream before it is read; and on all of them together, so that one that
+/// is not read does not hold up the others.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+
+/// Sends back every WebSocket message, over HTTP/2 only, and serves a page to try it from.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen; port 0 lets the system choose
+    #[arg(default_value = "127.0.0.1:8443")]
+    address: String,
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    if let Err(error) = listen(&arguments.address).await {
+        log(format_args!("{}: {error}", arguments.address));
+        process::exit(1);
+    }
+}
+
+async fn listen(address: &str) -> Result<(), Box<dyn Error>> {
+    let tls = self_signed()?;
+    let listener = TcpListener::bind(address).await?;
+    let mut out = io::stdout();
+    writeln!(out, "listening on https://{}/", listener.local_addr()?)?;
+    out.flush()?;
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (stop, stopping) = watch::channel(());
+    let interrupt = tokio::signal::ctrl_c();
+    tokio::pin!(interrupt);
+    let deflate = DeflateConfig::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            _ = &mut interrupt => break,
+        };
+        match accepted {
+            Ok((socket, peer, place)) => {
+                let visit = Visit {
+                    peer,
+                    deflate: deflate.clone(),
+                    stopping: stopping.clone(),
+                };
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = serve(socket, &tls, &visit).await {
+                        log(format_args!("{peer} {error}"));
+                    }
+                    drop((visit, place));
+                });
+            }
+            // The peer's fault or the moment's (no more files), so it ends nothing.
+            Err(error) => {
+                log(format_args!("accept: {error}"));
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    // Each connection closes when it is told, and has let go of this when it is done.
+    drop((listener, stopping));
+    let _ = stop.send(());
+    let _ = timeout(2 * ANSWER_TIMEOUT, stop.closed()).await;
+    Ok(())
+}
+
+/// The next connection, when there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned();
+    let place = place.await.map_err(io::Error::other)?;
+    let (socket, peer) = listener.accept().await?;
+    Ok((socket, peer, place))
+}
+
+/// TLS with a new certificate for this machine, for HTTP/2 and nothing else.
+fn self_signed() -> Result<TlsAcceptor, Box<dyn Error>> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
+    let made = rcgen::generate_simple_self_signed(names)?;
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config).into())
+}
+
+/// What goes with a connection and each of its streams.
+#[derive(Clone)]
+struct Visit {
+    peer: SocketAddr,
+    /// Clones share a pool of codecs.
+    deflate: DeflateConfig,
+    stopping: watch::Receiver<()>,
+}
+
+/// The HTTP/2 connection: a task for each of its streams.
+async fn serve(
+    socket: TcpStream,
+    tls: &TlsAcceptor,
+    visit: &Visit,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    socket.set_nodelay(true)?;
+    let tls = timeout(ANSWER_TIMEOUT, tls.accept(socket)).await??;
+    let mut settings = h2::server::Builder::new();
+    settings
+        .enable_connect_protocol()
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    let mut http = timeout(ANSWER_TIMEOUT, settings.handshake(tls)).await??;
+    log(format_args!("{} HTTP/2", visit.peer));
+    let mut stopping = visit.stopping.clone();
+    loop {
+        tokio::select! {
+            accepted = http.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    tokio::spawn(answer(request, respond, visit.clone()));
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(()),
+            },
+            Ok(()) = stopping.changed() => http.graceful_shutdown(),
+            () = sleep(IDLE_TIMEOUT) => if !http.has_streams() {
+                return Ok(());
+            },
+        }
+    }
+}
+
+/// One stream, from its request to its end.
+async fn answer(request: Request<RecvStream>, respond: SendResponse<Bytes>, visit: Visit) {
+    let (peer, path) = (visit.peer, request.uri().path().to_owned());
+    let stream = respond.stream_id().as_u32();
+    let done = match (request.method(), path.as_str()) {
+        (&Method::CONNECT, _) => websocket(request, respond, visit).await,
+        (&Method::GET, "/") => {
+            page(respond, StatusCode::OK, "text/html; charset=utf-8", PAGE).await
+        }
+        _ => {
+            let text = "nothing here; the page is at /\n";
+            page(respond, StatusCode::NOT_FOUND, "text/plain", text).await
+        }
+    };
+    match done {
+        Ok(what) => log(format_args!("{peer} stream {stream} {path:?} {what}")),
+        Err(error) => log(format_args!(
+            "{peer} stream {stream} {path:?} broken off: {error}"
+        )),
+    }
+}
+
+type Outcome = Result<String, Box<dyn Error + Send + Sync>>;
+
+/// The opening handshake, and the WebSocket behind it.
+async fn websocket(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    visit: Visit,
+) -> Outcome {
+    let (mut response, agreed) = match check(&request, &visit.deflate) {
+        Ok(agreed) => (Response::new(()), agreed),
+        Err(error) => return refuse(respond, error),
+    };
+    if let Some(agreed) = agreed {
+        let value = agreed.to_string().parse()?;
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_EXTENSIONS, value);
+    }
+    let config = Config::default()
+        .deflate(visit.deflate.clone())
+        .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
+        .close_timeout(ANSWER_TIMEOUT);
+    let ws = Connection::upgraded_with(Role::Server, agreed, config);
+    let mut send = respond.send_response(response, false)?;
+    log(format_args!(
+        "{} stream {} {:?} open, by extended CONNECT",
+        visit.peer,
+        send.stream_id().as_u32(),
+        request.uri().path()
+    ));
+    let ended = converse(&mut request.into_body(), &mut send, ws, visit.stopping).await;
+    // What has not ended in order is reset; an end in order is answered with one.
+    match &ended {
+        Ok(ending) if !ending.reset => drop(send.send_data(Bytes::new(), true)),
+        _ => send.send_reset(Reason::CANCEL),
+    }
+    Ok(ended?.to_string())
+}
+
+/// Judges an extended CONNECT, and chooses a compression.
+fn check(
+    request: &Request<RecvStream>,
+    deflate: &DeflateConfig,
+) -> Result<Option<sockless::deflate::Parameters>, HandshakeError> {
+    let uri = request.uri();
+    let pseudo = PseudoHeaders {
+        method: request.method().as_str(),
+        protocol: request.extensions().get().map(Protocol::as_str),
+        scheme: uri.scheme_str(),
+        authority: uri.authority().map(|authority| authority.as_str()),
+        path: uri.path_and_query().map(|path| path.as_str()),
+    };
+    // An echo has no secrets and does nothing on anybody's behalf, so every origin may come; others
+    // compare `origin` by `same_origin`.
+    let asked = check_extended_connect(pseudo, request.headers())?;
+    Ok(deflate.choose(asked.extensions()))
+}
+
+/// The protocol, on a stream instead of a socket.
+async fn converse(
+    recv: &mut RecvStream,
+    send: &mut SendStream<Bytes>,
+    mut ws: Connection,
+    mut stopping: watch::Receiver<()>,
+) -> Result<Ending, Box<dyn Error + Send + Sync>> {
+    let start = Instant::now();
+    loop {
+        let due = ws.tick(start.elapsed()).unwrap_or(Duration::MAX);
+        while !ws.output().is_empty() {
+            let Some(n) = timeout(ANSWER_TIMEOUT, write(send, ws.output())).await? else {
+                return Ok(ws.transport_reset());
+            };
+            ws.sent(n);
+        }
+        match ws.transport() {
+            Transport::Keep => {}
+            Transport::ShutWrite => drop(send.send_data(Bytes::new(), true)),
+            Transport::Drop => return Ok(ws.end_of_stream()),
+        }
+        let data = tokio::select! {
+            data = recv.data() => match data {
+                None => return Ok(ws.end_of_stream()),
+                Some(Ok(data)) => data,
+                Some(Err(_)) => return Ok(ws.transport_reset()),
+            },
+            () = sleep(due.saturating_sub(start.elapsed())) => Bytes::new(),
+            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "").map(|()| Bytes::new())?,
+        };
+        recv.flow_control().release_capacity(data.len())?;
+        let mut data = BytesMut::from(data);
+        let mut input = &mut data[..];
+        while let Some(event) = ws.receive(&mut input) {
+            echo(&mut ws, event)?;
+        }
+    }
+}
+
+fn echo(ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
+    match event {
+        Event::Text(text) => ws.send_text(&text),
+        Event::Binary(data) => ws.send_binary(&data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    }
+}
+
+/// Sends as much as the peer's window has room for, once it has any; `None` if the stream is gone.
+///
+/// h2 keeps whatever it is given, so what is given is never more than can leave: the rest waits in the
+/// connection, which is then not read either.
+async fn write(send: &mut SendStream<Bytes>, output: &[u8]) -> Option<usize> {
+    send.reserve_capacity(output.len().min(STREAM_WINDOW as usize));
+    while send.capacity() == 0 {
+        poll_fn(|cx| send.poll_capacity(cx)).await?.ok()?;
+    }
+    let n = output.len().min(send.capacity());
+    send.send_data(Bytes::copy_from_slice(&output[..n]), false)
+        .ok()?;
+    Some(n)
+}
+
+/// A refusal as an ordinary answer: the rule has a status, and the fields that go with it.
+fn refuse(mut respond: SendResponse<Bytes>, error: HandshakeError) -> Outcome {
+    let mut response = Response::builder()
+        .status(error.status().unwrap_or(400))
+        .header(CONTENT_TYPE, "text/plain");
+    for (name, value) in error.headers() {
+        response = response.header(*name, *value);
+    }
+    let mut send = respond.send_response(response.body(())?, false)?;
+    send.send_data(format!("{error}\n").into(), true)?;
+    Ok(format!("refused: {error}"))
+}
+
+async fn page(
+    mut respond: SendResponse<Bytes>,
+    status: StatusCode,
+    kind: &str,
+    body: &'static str,
+) -> Outcome {
+    let response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, kind);
+    let mut send = respond.send_response(response.body(())?, false)?;
+    let mut body = Bytes::from_static(body.as_bytes());
+    while !body.is_empty() {
+        let written = timeout(ANSWER_TIMEOUT, write(&mut send, &body)).await?;
+        let _ = body.split_to(written.ok_or("the stream was reset")?);
+    }
+    send.send_data(Bytes::new(), true)?;
+    Ok(status.as_u16().to_string())
+}
+
+/// A line of the log; unlike `eprintln!`, does not panic when nobody takes it.
+fn log(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
