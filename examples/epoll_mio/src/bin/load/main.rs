@@ -22,6 +22,9 @@ use sockless::{
 };
 use tally::Tally;
 
+/// After so many reads the others have their turn.
+const READS_IN_A_TURN: usize = 16;
+
 /// Opens many connections to an echo server, and sends messages over each of them.
 ///
 /// Checks that each message comes back as it went, in order. The exit status is 0 if all of them did
@@ -74,7 +77,10 @@ fn main() {
 
 /// What becomes of a connection after its turn.
 enum Turn {
+    /// It waits for its socket, until then at the latest.
     Wait(Option<Duration>),
+    /// There is more to read, once the others have had their turn.
+    Again,
     Over(Ending),
 }
 
@@ -85,7 +91,7 @@ fn converse(
     buf: &mut [u8],
     now: Duration,
 ) -> Result<Turn, Box<dyn Error>> {
-    loop {
+    for _ in 0..READS_IN_A_TURN {
         client.send_what_is_due(tally, now)?;
         let Client { stream, ws, .. } = client;
         let due = ws.tick(now);
@@ -113,6 +119,7 @@ fn converse(
             }
         }
     }
+    Ok(Turn::Again)
 }
 
 struct Client {
@@ -190,6 +197,8 @@ struct Load {
     events: Events,
     clients: Slab<Client>,
     timers: Timers,
+    /// Those that have more to read, though no event will say so.
+    ready: Vec<usize>,
     buf: Box<[u8]>,
     now: Duration,
     dice: fastrand::Rng,
@@ -214,6 +223,7 @@ impl Load {
             events: Events::with_capacity(1024),
             clients: Slab::new(),
             timers: Timers::default(),
+            ready: Vec::new(),
             buf: vec![0; 64 * 1024].into_boxed_slice(),
             now: Duration::ZERO,
             dice: fastrand::Rng::with_seed(arguments.seed),
@@ -289,13 +299,18 @@ impl Load {
                 self.connect()?;
             }
             let due = self.timers.next().map_or(end, |due| due.min(end));
-            let timeout = due.saturating_sub(self.tally.start.elapsed());
+            let timeout = if self.ready.is_empty() {
+                due.saturating_sub(self.tally.start.elapsed())
+            } else {
+                Duration::ZERO
+            };
             match self.poll.poll(&mut self.events, Some(timeout)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
                 _ => {}
             }
             self.now = self.tally.start.elapsed();
-            let keys: Vec<usize> = self.events.iter().map(|e| e.token().0).collect();
+            let mut keys = std::mem::take(&mut self.ready);
+            keys.extend(self.events.iter().map(|event| event.token().0));
             for key in keys {
                 self.turn(key);
             }
@@ -383,6 +398,7 @@ impl Load {
         };
         let ending = match converse(client, &mut self.tally, &mut self.buf, self.now) {
             Ok(Turn::Wait(due)) => return self.timers.set(key, due),
+            Ok(Turn::Again) => return self.ready.push(key),
             Ok(Turn::Over(ending)) => ending,
             Err(error) => {
                 self.tally.fault(&error.to_string());
