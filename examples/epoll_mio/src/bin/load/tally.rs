@@ -1,10 +1,14 @@
 //! [`Tally`]: what is to be sent, and what has become of it.
 
 use std::error::Error;
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use epoll_mio::log;
 use hdrhistogram::Histogram;
+
+/// At how many places of the pattern a message may begin.
+const SHIFTS: usize = 997;
 
 /// What is to be sent, and what has become of it.
 pub(crate) struct Tally {
@@ -14,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) window: usize,
     pub(crate) pause: Duration,
     size: usize,
+    pattern: String,
     scratch: String,
     /// In microseconds.
     pub(crate) latencies: Histogram<u64>,
@@ -30,6 +35,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new(size: usize, window: usize, pause: Duration) -> Result<Self, Box<dyn Error>> {
+        let mut pattern = String::new();
+        while pattern.len() < size + SHIFTS {
+            let at = pattern.len();
+            write!(pattern, "{at:x};")?;
+        }
         Ok(Self {
             start: Instant::now(),
             sending: false,
@@ -37,6 +47,7 @@ impl Tally {
             window,
             pause,
             size,
+            pattern,
             scratch: String::new(),
             latencies: Histogram::new_with_max(60_000_000, 3)?,
             opened: 0,
@@ -49,13 +60,14 @@ impl Tally {
         })
     }
 
-    /// The message of this number on this connection: like no other, if it is long enough.
+    /// The message of this number on this connection: like no other, if it is long enough, and
+    /// different at every place.
     pub(crate) fn message(&mut self, id: u32, number: u64) -> &str {
-        use std::fmt::Write;
         self.scratch.clear();
-        while self.scratch.len() < self.size {
-            let at = self.scratch.len();
-            let _ = write!(self.scratch, "{id:08x} {number:016x} {at:x};");
+        let _ = write!(self.scratch, "{id:08x} {number:016x} ");
+        let shift = usize::try_from(number).unwrap_or(0) % SHIFTS;
+        if let Some(rest) = self.size.checked_sub(self.scratch.len()) {
+            self.scratch.push_str(&self.pattern[shift..shift + rest]);
         }
         self.scratch.truncate(self.size);
         &self.scratch
