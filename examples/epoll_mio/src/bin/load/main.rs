@@ -25,6 +25,8 @@ use tally::Tally;
 /// After so many reads the others have their turn.
 const READS_IN_A_TURN: usize = 16;
 
+const NORMAL: u16 = CloseCode::NORMAL.get();
+
 /// Opens many connections to an echo server, and sends messages over each of them.
 ///
 /// Checks that each message comes back as it went, in order. The exit status is 0 if all of them did
@@ -293,12 +295,18 @@ impl Load {
     ) -> Result<(), Box<dyn Error>> {
         let end = self.now + limit;
         while self.now < end && !wanted(self) {
-            while self.clients.len() < self.arguments.connections
-                && self.clients.len() - self.open() < self.arguments.opening
-            {
+            // Some may fail at once, so this is no loop until there are enough.
+            let missing = self
+                .arguments
+                .connections
+                .saturating_sub(self.clients.len());
+            let opening = self.clients.len() - self.open();
+            for _ in 0..missing.min(self.arguments.opening.saturating_sub(opening)) {
                 self.connect()?;
             }
-            let due = self.timers.next().map_or(end, |due| due.min(end));
+            // Those that failed at once are replaced without an event.
+            let soon = end.min(self.now + Duration::from_millis(100));
+            let due = self.timers.next().map_or(soon, |due| due.min(soon));
             let timeout = if self.ready.is_empty() {
                 due.saturating_sub(self.tally.start.elapsed())
             } else {
@@ -396,21 +404,19 @@ impl Load {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
-        let ending = match converse(client, &mut self.tally, &mut self.buf, self.now) {
+        let fault = match converse(client, &mut self.tally, &mut self.buf, self.now) {
             Ok(Turn::Wait(due)) => return self.timers.set(key, due),
             Ok(Turn::Again) => return self.ready.push(key),
-            Ok(Turn::Over(ending)) => ending,
-            Err(error) => {
-                self.tally.fault(&error.to_string());
-                client.ws.transport_reset()
+            Ok(Turn::Over(ending)) if !ending.clean || ending.code != NORMAL => {
+                Some(ending.to_string())
             }
+            Ok(Turn::Over(_)) if client.in_flight.is_empty() => None,
+            Ok(Turn::Over(_)) => Some("it closed before the last echo".into()),
+            Err(error) => Some(error.to_string()),
         };
-        let client = self.remove(key);
-        self.tally.lost += client.in_flight.len();
-        if !ending.clean || ending.code != u16::from(CloseCode::NORMAL) {
-            self.tally.fault(&ending.to_string());
-        } else if !client.in_flight.is_empty() {
-            self.tally.fault("a close before the echoes");
+        self.tally.lost += self.remove(key).in_flight.len();
+        if let Some(fault) = fault {
+            self.tally.fault(&fault);
         }
     }
 
