@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Many connections against examples/epoll_mio: 10,000 by default, 2,000 for a while with the argument
-# `quick`. Prints the server's memory for each idle connection and the messages per second, and fails
+# `quick`; and some against examples/smol_echo. Prints the server's memory for each idle connection and the messages per second, and fails
 # if a message is lost or changed, or a connection ends otherwise than it should. Nothing here is judged
 # by its speed.
 #
@@ -22,7 +22,7 @@ if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt "$files" ] && ! ulimi
 fi
 
 cd "$root"
-cargo build --release --locked -p epoll_mio
+cargo build --release --locked -p epoll_mio -p smol_echo
 bin=${CARGO_TARGET_DIR:-$root/target}/release
 
 scratch=$(mktemp -d)
@@ -94,6 +94,27 @@ else
 fi
 check "afterwards others are served" "$bin/load" "ws://127.0.0.1:$port/" --connections 30 --seconds 1
 stop "Ctrl-C ends the server"
+
+echo "== 500 connections to smol_echo"
+start "$bin/smol_echo" 127.0.0.1:0
+check "nothing is lost or changed" \
+    "$bin/load" "ws://127.0.0.1:$port/" --connections 500 --seconds 3 --churn 50
+check "back-pressure" python3 "$here/slow_reader.py" "$port" "$server"
+"$bin/load" "ws://127.0.0.1:$port/" --connections 100 --seconds 240 >"$scratch/cut" 2>&1 &
+crowd=$!
+for _ in $(seq 300); do
+    grep -q '^100 open' "$scratch/cut" && break
+    sleep 0.1
+done
+stop "Ctrl-C ends the server"
+kill -TERM "$crowd" 2>/dev/null || true
+wait "$crowd" 2>/dev/null || true
+if grep -q 'a connection failed: closed: 1001' "$scratch/cut"; then
+    ok "and its connections, with 1001"
+else
+    fail "its connections do not end with 1001"
+    cat "$scratch/cut"
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

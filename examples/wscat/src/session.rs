@@ -1,7 +1,7 @@
 //! [`Session`]: what the user wants of one connection, from its opening to its close.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockless::handshake::HandshakeError;
 use sockless::{Ending, Error, State};
@@ -27,8 +27,7 @@ pub(crate) struct Session<'a> {
     ping_at: Option<Duration>,
     pings: u64,
     /// The last ping, until its pong is there.
-    ping: Option<(u64, Duration)>,
-    pong: Option<Vec<u8>>,
+    ping: Option<(u64, Instant)>,
 }
 
 impl<'a> Session<'a> {
@@ -47,7 +46,6 @@ impl<'a> Session<'a> {
             ping_at: None,
             pings: 0,
             ping: None,
-            pong: None,
         }
     }
 
@@ -58,7 +56,6 @@ impl<'a> Session<'a> {
         keyboard: &mut Keyboard,
         now: Duration,
     ) -> io::Result<Option<Duration>> {
-        self.take_pong(now)?;
         if socket.ready_state() != State::Open {
             return Ok(None);
         }
@@ -133,31 +130,25 @@ impl<'a> Session<'a> {
 
     fn send_ping(&mut self, socket: &mut WebSocket, now: Duration) -> io::Result<()> {
         if let Some((number, sent_at)) = self.ping {
-            let late = (now - sent_at).as_secs_f64();
+            let late = sent_at.elapsed().as_secs_f64();
             note(format_args!("no pong for ping {number} after {late:.1} s"));
         }
         self.pings += 1;
         socket
             .send_ping(&self.pings.to_be_bytes())
             .map_err(io::Error::other)?;
-        self.ping = Some((self.pings, now));
+        self.ping = Some((self.pings, Instant::now()));
         let interval = self.arguments.ping.map(Duration::from_secs);
         self.ping_at = interval.map(|interval| now + interval);
         Ok(())
     }
 
-    fn take_pong(&mut self, now: Duration) -> io::Result<()> {
-        let Some(payload) = self.pong.take() else {
-            return Ok(());
-        };
-        let of_last = self
+    fn on_pong(&mut self, payload: &[u8]) -> io::Result<()> {
+        let answered = self
             .ping
-            .filter(|(number, _)| payload == number.to_be_bytes());
-        if of_last.is_some() {
-            self.ping = None;
-        }
-        let round_trip = of_last.map(|(_, sent_at)| now.saturating_sub(sent_at));
-        self.screen.show_pong(&payload, round_trip)
+            .take_if(|(number, _)| payload == number.to_be_bytes());
+        let round_trip = answered.map(|(_, sent_at)| sent_at.elapsed());
+        self.screen.show_pong(payload, round_trip)
     }
 }
 
@@ -165,7 +156,7 @@ impl Listener for Session<'_> {
     fn on_event(&mut self, event: SocketEvent<'_>) -> io::Result<()> {
         match event {
             SocketEvent::Text(_) | SocketEvent::Binary(_) => self.received += 1,
-            SocketEvent::Pong(payload) => self.pong = Some(payload.to_vec()),
+            SocketEvent::Pong(payload) => self.on_pong(payload)?,
             _ => {}
         }
         self.screen.show(&event)
