@@ -23,6 +23,18 @@ pub fn if_ready<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option
     }
 }
 
+/// How much was written of the bytes that are to be; `None` if there are none, or it would have to wait.
+///
+/// # Errors
+///
+/// Those of the socket.
+pub fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<Option<usize>> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if_ready(|| stream.write(bytes))
+}
+
 /// A line of the log; unlike `eprintln!`, does not panic when nobody takes it.
 pub fn log(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");

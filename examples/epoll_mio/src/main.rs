@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use clap::Parser;
-use epoll_mio::{Timers, if_ready, log};
+use epoll_mio::{Timers, if_ready, log, write};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -85,10 +85,7 @@ fn converse(
 ) -> Result<Turn, Box<dyn Error>> {
     for _ in 0..READS_IN_A_TURN {
         let due = ws.tick(now);
-        while !ws.output().is_empty() {
-            let Some(n) = if_ready(|| stream.write(ws.output()))? else {
-                break;
-            };
+        while let Some(n) = write(stream, ws.output())? {
             ws.sent(n);
         }
         match ws.transport() {

@@ -3,12 +3,11 @@
 //!
 //! `host.mjs` is such a host, in Node. What is here knows no socket, no clock and no operating system.
 
+// Empty elsewhere, where the names of its exports would stand in the way of others.
+#![cfg(target_arch = "wasm32")]
 #![no_std]
 
 extern crate alloc;
-/// To compile elsewhere too, where a panic and an allocation need somebody.
-#[cfg(not(target_arch = "wasm32"))]
-extern crate std;
 
 mod exports;
 
@@ -23,11 +22,9 @@ use spin::Mutex;
 /// How many bytes the host can feed in at once.
 const INPUT_SIZE: usize = 64 * 1024;
 
-#[cfg(target_arch = "wasm32")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-#[cfg(target_arch = "wasm32")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()

@@ -12,7 +12,7 @@ use std::process;
 use std::time::Duration;
 
 use clap::Parser;
-use epoll_mio::{Timers, if_ready, log};
+use epoll_mio::{Timers, if_ready, log, write};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
@@ -97,10 +97,7 @@ fn converse(
         client.send_what_is_due(tally, now)?;
         let Client { stream, ws, .. } = client;
         let due = ws.tick(now);
-        while !ws.output().is_empty() {
-            let Some(n) = if_ready(|| stream.write(ws.output()))? else {
-                break;
-            };
+        while let Some(n) = write(stream, ws.output())? {
             ws.sent(n);
         }
         match ws.transport() {
@@ -272,7 +269,9 @@ impl Load {
 
         // Nobody is connected anew from here on.
         self.arguments.connections = 0;
-        let answered = |load: &Self| load.clients.iter().all(|(_, c)| c.in_flight.is_empty());
+        // One that is in its handshake would miss its close.
+        let settled = |client: &Client| client.was_open && client.in_flight.is_empty();
+        let answered = |load: &Self| load.clients.iter().all(|(_, client)| settled(client));
         self.until(limit, answered)?;
         for key in self.keys() {
             // One that is not open has failed, or will be found to.
