@@ -12,6 +12,8 @@
 //!
 //! [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 
+use alloc::vec::Vec;
+
 use crate::error::Error;
 
 /// The longest header: two bytes, eight of length, four of mask.
@@ -215,6 +217,22 @@ impl Header {
             size += mask.len();
         }
         buffer.get(..size)
+    }
+
+    /// As [`encode`](Self::encode), behind what `out` holds.
+    #[inline]
+    pub(crate) fn append(&self, out: &mut Vec<u8>) {
+        // Short frames are the most frequent ones, and each of these is one store.
+        match (u8::try_from(self.payload_len), self.mask) {
+            (Ok(length @ ..126), None) => out.extend_from_slice(&[self.first_byte(), length]),
+            (Ok(length @ ..126), Some([a, b, c, d])) => {
+                out.extend_from_slice(&[self.first_byte(), MASK | length, a, b, c, d]);
+            }
+            _ => {
+                let mut buffer = [0; MAX_HEADER_SIZE];
+                out.extend_from_slice(self.encode(&mut buffer).unwrap_or_default());
+            }
+        }
     }
 
     const fn first_byte(&self) -> u8 {

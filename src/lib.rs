@@ -117,7 +117,7 @@
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(sockless_no_unsafe, forbid(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::alloc_instead_of_core, clippy::std_instead_of_core)]
 #![deny(clippy::cast_possible_truncation)]
@@ -135,6 +135,8 @@ mod connection;
 pub mod deflate;
 mod error;
 mod event;
+#[cfg_attr(sockless_no_unsafe, path = "fast/safe.rs")]
+mod fast;
 pub mod frame;
 pub mod handshake;
 pub mod mask;

@@ -6,6 +6,10 @@
 //!
 //! [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
 
+use alloc::vec::Vec;
+
+use crate::fast;
+
 /// XORs `data` with `key`, whose first byte belongs to the first byte of `data`.
 ///
 /// ```
@@ -21,62 +25,109 @@
 /// ```
 #[inline]
 pub fn apply(key: [u8; 4], data: &mut [u8]) {
-    let word = u32::from_ne_bytes(key);
-    let wide = u64::from(word) << 32 | u64::from(word);
-    // Blocks of a size that the compiler turns into vector instructions: within 15 ns a KiB of
-    // hand-written AVX2, and no unsafe code.
-    let mut blocks = data.chunks_exact_mut(64);
-    for block in &mut blocks {
-        for word in block.chunks_exact_mut(8) {
-            apply_word(wide, word);
-        }
-    }
-    // Short payloads are all tail: one step of each size, so that 20 bytes take two.
-    let mut pairs = blocks.into_remainder().chunks_exact_mut(16);
-    for pair in &mut pairs {
-        for word in pair.chunks_exact_mut(8) {
-            apply_word(wide, word);
-        }
-    }
-    let mut words = pairs.into_remainder().chunks_exact_mut(8);
-    for word in &mut words {
-        apply_word(wide, word);
-    }
-    let mut halves = words.into_remainder().chunks_exact_mut(4);
-    for half in &mut halves {
-        if let Some(half) = half.first_chunk_mut() {
-            *half = (u32::from_ne_bytes(*half) ^ word).to_ne_bytes();
-        }
-    }
-    for (byte, key) in halves.into_remainder().iter_mut().zip(key) {
-        *byte ^= key;
-    }
+    fast::xor(key, data);
 }
 
 /// The key for the bytes that follow a piece of `len` bytes.
 #[inline]
 #[must_use]
 pub const fn rotate(key: [u8; 4], len: usize) -> [u8; 4] {
-    let [a, b, c, d] = key;
-    match len % 4 {
-        0 => key,
-        1 => [b, c, d, a],
-        2 => [c, d, a, b],
-        _ => [d, a, b, c],
+    // Only its two lowest bits count.
+    let [places, ..] = len.to_le_bytes();
+    u32::from_le_bytes(key)
+        .rotate_right(8 * (places as u32 % 4))
+        .to_le_bytes()
+}
+
+/// As [`apply`]; returns the bitwise OR of the results, eight bytes at a time.
+///
+/// Where the length is no multiple of the width, the last step overlaps the one before: each size of
+/// a short payload takes few steps and no loop. (Measured: a third of the time of 20 bytes, against a
+/// loop for each width.)
+#[inline(always)]
+pub(crate) fn xor(key: [u8; 4], data: &mut [u8]) -> u64 {
+    let word = u32::from_ne_bytes(key);
+    let wide = double(word);
+    let last = double(u32::from_ne_bytes(rotate(key, data.len())));
+    // Blocks of a size that the compiler turns into vector instructions; each lane is gathered by
+    // itself, so that none waits for another.
+    let mut lanes = [0; 8];
+    let mut blocks = data.chunks_exact_mut(64);
+    for block in &mut blocks {
+        for (word, lane) in block.chunks_exact_mut(8).zip(&mut lanes) {
+            *lane |= xor_word(wide, word);
+        }
+    }
+    let mut or = lanes.into_iter().fold(0, |or, lane| or | lane);
+    let rest = blocks.into_remainder();
+    match rest.len() {
+        16.. => {
+            let tail = rest.last_chunk::<16>().copied();
+            for pair in rest.chunks_exact_mut(16) {
+                for word in pair.chunks_exact_mut(8) {
+                    or |= xor_word(wide, word);
+                }
+            }
+            if let (Some(mut tail), Some(slot)) = (tail, rest.last_chunk_mut()) {
+                for word in tail.chunks_exact_mut(8) {
+                    or |= xor_word(last, word);
+                }
+                *slot = tail;
+            }
+        }
+        8.. => {
+            let tail = rest.last_chunk().copied();
+            if let Some(head) = rest.first_chunk_mut::<8>() {
+                or |= xor_word(wide, head);
+            }
+            if let (Some(mut tail), Some(slot)) = (tail, rest.last_chunk_mut::<8>()) {
+                or |= xor_word(last, &mut tail);
+                *slot = tail;
+            }
+        }
+        _ => {
+            for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+                *byte ^= key;
+                or |= u64::from(*byte);
+            }
+        }
+    }
+    or
+}
+
+/// Appends `data` XORed with `key` to `to`, in one pass. (Measured: a third faster than two, beyond the
+/// first cache.)
+pub(crate) fn append(key: [u8; 4], data: &[u8], to: &mut Vec<u8>) {
+    let mut blocks = data.chunks_exact(64);
+    to.reserve(data.len());
+    to.extend(blocks.by_ref().flat_map(|block| {
+        let mut block = <[u8; 64]>::try_from(block).unwrap_or([0; 64]);
+        xor(key, &mut block);
+        block
+    }));
+    let start = to.len();
+    to.extend_from_slice(blocks.remainder());
+    if let Some(rest) = to.get_mut(start..) {
+        xor(key, rest);
     }
 }
 
+const fn double(word: u32) -> u64 {
+    (word as u64) << 32 | word as u64
+}
+
 #[inline(always)]
-fn apply_word(wide: u64, word: &mut [u8]) {
-    if let Some(word) = word.first_chunk_mut() {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    }
+fn xor_word(key: u64, word: &mut [u8]) -> u64 {
+    let Some(word) = word.first_chunk_mut() else {
+        return 0;
+    };
+    let result = u64::from_ne_bytes(*word) ^ key;
+    *word = result.to_ne_bytes();
+    result
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
 
     fn naive(key: [u8; 4], phase: usize, data: &[u8]) -> Vec<u8> {

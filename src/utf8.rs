@@ -8,6 +8,8 @@
 
 use core::fmt;
 
+use crate::fast;
+
 /// Text that is not, and cannot become, valid UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,11 +31,16 @@ impl core::error::Error for InvalidUtf8 {}
 /// vector instructions where the machine has them.
 #[inline]
 pub fn validate(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
-    if bytes.len() < SHORT {
-        core::str::from_utf8(bytes).map_err(|_| InvalidUtf8)
-    } else {
-        simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8)
+    if bytes.len() >= SHORT {
+        return simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8);
     }
+    fast::ascii(bytes).or_else(|bytes| core::str::from_utf8(bytes).map_err(|_| InvalidUtf8))
+}
+
+/// As [`validate`], behind taking off a mask.
+#[inline]
+pub(crate) fn unmask(key: [u8; 4], bytes: &mut [u8]) -> Result<&str, InvalidUtf8> {
+    fast::unmask_text(key, bytes).or_else(validate)
 }
 
 /// Below this the call through a function pointer costs more than the vectors win.

@@ -5,6 +5,7 @@ mod common;
 mod counting;
 
 use core::cell::Cell;
+use core::time::Duration;
 
 use common::*;
 use counting::measured;
@@ -193,6 +194,10 @@ fn r251_idle_connection_after_traffic() {
                             ws.sent(some);
                         }
                     }
+                }
+                // Two turns of the loop in which nothing is written: it is idle.
+                for _ in 0..2 {
+                    let _ = ws.tick(Duration::ZERO);
                 }
                 ws
             });

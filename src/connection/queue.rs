@@ -14,7 +14,6 @@ use crate::frame::{Header, MAX_HEADER_SIZE, Opcode, Role, Rules};
 use crate::mask;
 use crate::prepared::SharedPayload;
 
-#[derive(Default)]
 pub(crate) struct Queue {
     /// Handshake text, frames, and the headers of frames whose payload is shared.
     bytes: Vec<u8>,
@@ -26,6 +25,8 @@ pub(crate) struct Queue {
     close: Mark,
     /// All bytes that have ever been written.
     written: u64,
+    /// Turns of the caller's loop since everything was last written.
+    turns: u8,
     aside: Option<Box<Aside>>,
 }
 
@@ -70,9 +71,29 @@ enum Mark {
     Passed,
 }
 
-/// What the buffer grows to at once, and keeps when it drains: an answer of usual size then needs no
+/// What the buffer grows to at once, and keeps when it drains: a short answer then needs no
 /// allocation, and an idle connection holds next to nothing.
 const KEPT: usize = 128;
+
+/// What it keeps while the connection is busy.
+const KEPT_BUSY: usize = 4096;
+
+/// With nothing written for so many turns of the caller's loop, a connection is not busy.
+const IDLE: u8 = 2;
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            sent: 0,
+            boundary: 0,
+            close: Mark::None,
+            written: 0,
+            turns: IDLE,
+            aside: None,
+        }
+    }
+}
 
 /// Shared payloads below this are copied: that is cheaper than a run of their own.
 const SHARED: usize = 256;
@@ -107,16 +128,13 @@ impl Queue {
     /// The first `n` bytes of what is to be written have been written.
     #[inline]
     pub(crate) fn sent(&mut self, n: usize) {
-        let n = n.min(self.len());
-        self.written += u64::try_from(n).unwrap_or_default();
-        match self.aside {
-            None => self.sent += n,
-            Some(_) => self.sent_with_aside(n),
-        }
-        if self.sent == self.bytes.len() && self.aside.is_none() {
+        // All of it: most often so, and then nothing has to be worked out.
+        if self.aside.is_none() && n >= self.bytes.len() - self.sent {
+            self.written += u64::try_from(self.bytes.len() - self.sent).unwrap_or_default();
+            self.sent = self.bytes.len();
             self.drained();
-        } else if self.sent >= KEPT && self.sent > self.bytes.len() / 2 {
-            self.compact();
+        } else {
+            self.sent_in_part(n);
         }
     }
 
@@ -149,6 +167,14 @@ impl Queue {
         all
     }
 
+    /// The caller's loop has turned: gives back what is kept of a busy time that is over.
+    pub(crate) fn turn(&mut self) {
+        self.turns = self.turns.saturating_add(1);
+        if self.turns >= IDLE && self.bytes.capacity() > KEPT && self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+
     /// All bytes that have been written, from the beginning on.
     pub(crate) const fn written(&self) -> u64 {
         self.written
@@ -164,12 +190,21 @@ impl Queue {
     /// Appends a frame.
     #[inline]
     pub(crate) fn push(&mut self, header: &Header, payload: &[u8]) {
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(KEPT);
+        let size = MAX_HEADER_SIZE + payload.len();
+        if self.bytes.capacity() - self.bytes.len() < size {
+            self.grow(size);
         }
         write_frame(&mut self.bytes, header, payload);
         if header.opcode == Opcode::Close {
             self.close = Mark::At(self.bytes.len());
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, size: usize) {
+        match self.bytes.capacity() {
+            0 => self.bytes.reserve_exact(size.max(KEPT)),
+            _ => self.bytes.reserve(size),
         }
     }
 
@@ -259,6 +294,20 @@ impl Queue {
     }
 
     #[inline(never)]
+    fn sent_in_part(&mut self, n: usize) {
+        let n = n.min(self.len());
+        self.written += u64::try_from(n).unwrap_or_default();
+        match self.aside {
+            None => self.sent += n,
+            Some(_) => self.sent_with_aside(n),
+        }
+        if self.sent == self.bytes.len() && self.aside.is_none() {
+            self.drained();
+        } else if self.sent >= KEPT && self.sent > self.bytes.len() / 2 {
+            self.compact();
+        }
+    }
+
     fn sent_with_aside(&mut self, n: usize) {
         let mut runs = self.runs();
         runs.skip_bytes(n);
@@ -305,16 +354,18 @@ impl Queue {
     }
 
     /// Everything has been written.
+    #[inline]
     fn drained(&mut self) {
-        if self.close_sent() {
+        if let Mark::At(_) = self.close {
             self.close = Mark::Passed;
         }
-        if self.bytes.capacity() > KEPT {
+        let kept = if self.turns < IDLE { KEPT_BUSY } else { KEPT };
+        if self.bytes.capacity() > kept {
             self.bytes = Vec::new();
         } else {
             self.bytes.clear();
         }
-        (self.sent, self.boundary) = (0, 0);
+        (self.sent, self.boundary, self.turns) = (0, 0, 0);
     }
 
     /// Moves what is left to the front: less than what has been written, so that the work stays in
@@ -455,12 +506,10 @@ impl core::fmt::Debug for Queue {
 
 #[inline]
 fn write_frame(out: &mut Vec<u8>, header: &Header, payload: &[u8]) {
-    out.reserve(MAX_HEADER_SIZE + payload.len());
-    out.extend_from_slice(header.encode(&mut [0; MAX_HEADER_SIZE]).unwrap_or_default());
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let (Some(key), Some(payload)) = (header.mask, out.get_mut(start..)) {
-        mask::apply(key, payload);
+    header.append(out);
+    match header.mask {
+        None => out.extend_from_slice(payload),
+        Some(key) => mask::append(key, payload, out),
     }
 }
 

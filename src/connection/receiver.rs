@@ -24,6 +24,7 @@ use crate::event::Event;
 use crate::frame::{Decoder, Header, MAX_CONTROL_PAYLOAD, Opcode, Role, Rules};
 use crate::mask;
 use crate::message::{Assembler, Limits};
+use crate::utf8;
 
 /// What the sending half owes the peer for something that was received.
 #[derive(Clone, Copy, Debug)]
@@ -170,9 +171,12 @@ impl Receiver {
         }
     }
 
-    /// A frame that is a message by itself and lies in `input` whole: taken from it and unmasked.
+    /// A frame that is a message by itself and lies in `input` whole, taken from it: its event.
     #[inline]
-    pub(crate) fn take_message<'b>(&self, input: &mut &'b mut [u8]) -> Option<(Opcode, &'b [u8])> {
+    pub(crate) fn take_message<'b>(
+        &self,
+        input: &mut &'b mut [u8],
+    ) -> Option<Result<Event<'b>, Error>> {
         if self.phase != Phase::Idle {
             return None;
         }
@@ -203,10 +207,11 @@ impl Receiver {
         let (frame, rest) = mem::take(input).split_at_mut(head + len);
         *input = rest;
         let (head, payload) = frame.split_at_mut(head);
-        if masked != 0 {
-            mask::apply(*head.last_chunk()?, payload);
-        }
-        Some((opcode, payload))
+        let key = match masked {
+            0 => None,
+            _ => head.last_chunk().copied(),
+        };
+        Some(lend(opcode, key, payload))
     }
 
     /// As [`Connection::receive`](crate::Connection::receive), with what the sending half owes the
@@ -216,16 +221,12 @@ impl Receiver {
         &mut self,
         input: &mut &'b mut [u8],
     ) -> Option<(Event<'b>, Option<Obligation>)> {
-        if let Some((opcode, payload)) = self.take_message(input) {
-            if let Ok(event) = lend(opcode, payload) {
-                return Some((event, None));
-            }
-            let mut owed = None;
-            let event = self.fail(Error::InvalidUtf8, |reply| owe(&mut owed, reply));
-            return Some((event, owed));
-        }
         let mut owed = None;
-        let event = self.receive_with(input, |reply| owe(&mut owed, reply))?;
+        let event = match self.take_message(input) {
+            Some(Ok(event)) => event,
+            Some(Err(error)) => self.fail(error, |reply| owe(&mut owed, reply)),
+            None => self.receive_with(input, |reply| owe(&mut owed, reply))?,
+        };
         Some((event, owed))
     }
 
@@ -368,8 +369,7 @@ impl Receiver {
             self.assembler.lend_frame(header)?;
             self.phase = Phase::Idle;
             let payload = take(input, len);
-            unmask(header.mask, payload);
-            return lend(header.opcode, payload).map(Some);
+            return lend(header.opcode, header.mask, payload).map(Some);
         } else {
             self.assembler.begin_frame(header)?;
             #[cfg(feature = "deflate")]
@@ -406,16 +406,23 @@ impl Receiver {
         }
         let piece = take(input, len);
         let frame = &mut self.frame;
-        unmask(frame.mask, piece);
-        frame.mask = frame.mask.map(|key| mask::rotate(key, len));
+        let key = frame.mask;
+        frame.mask = key.map(|key| mask::rotate(key, len));
         frame.rest -= u64::try_from(len).unwrap_or(frame.rest);
         let Frame {
             opcode, fin, rest, ..
         } = *frame;
+        #[cfg(feature = "deflate")]
+        let is_gathered = self.delivery == Delivery::Messages && !self.is_inflating();
+        #[cfg(not(feature = "deflate"))]
+        let is_gathered = self.delivery == Delivery::Messages;
+        if is_gathered && !opcode.is_control() {
+            return self.gather(key, piece);
+        }
+        unmask(key, piece);
         if self.delivery == Delivery::Frames {
             return Ok(self.end_frame_piece(piece));
         }
-
         if opcode.is_control() {
             self.control.extend_from_slice(piece);
             if rest > 0 {
@@ -442,27 +449,36 @@ impl Receiver {
             }
             return Ok(event);
         }
-        let event = if is_part {
-            self.assembler.part(
-                piece,
-                if fin && rest == 0 {
-                    Fin::Last
-                } else {
-                    Fin::More
-                },
-            )?
+        let end = if fin && rest == 0 {
+            Fin::Last
         } else {
-            self.assembler
-                .push(piece, if fin { rest } else { u64::MAX })?;
-            if fin && rest == 0 {
-                self.assembler.finish()?
-            } else {
-                None
-            }
+            Fin::More
         };
+        let event = self.assembler.part(piece, end)?;
         if rest == 0 {
             self.phase = self.between_frames();
         }
+        Ok(event)
+    }
+
+    /// Adds a piece of the frame in progress, which is masked with `key`, to the message that is
+    /// gathered.
+    fn gather<'b>(
+        &mut self,
+        key: Option<[u8; 4]>,
+        piece: &mut [u8],
+    ) -> Result<Option<Event<'b>>, Error> {
+        let Frame { fin, rest, .. } = self.frame;
+        let to_come = if fin { rest } else { u64::MAX };
+        match key {
+            Some(key) => self.assembler.push_masked(key, piece, to_come)?,
+            None => self.assembler.push(piece, to_come)?,
+        }
+        if rest > 0 {
+            return Ok(None);
+        }
+        let event = if fin { self.assembler.finish()? } else { None };
+        self.phase = self.between_frames();
         Ok(event)
     }
 
@@ -607,14 +623,19 @@ impl Obligation {
 
 /// The event of a message that lies in the input whole.
 #[inline]
-pub(crate) fn lend(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Error> {
-    match opcode {
-        Opcode::Text => match crate::utf8::validate(payload) {
+fn lend(opcode: Opcode, key: Option<[u8; 4]>, payload: &mut [u8]) -> Result<Event<'_>, Error> {
+    if opcode == Opcode::Text {
+        let text = match key {
+            Some(key) => utf8::unmask(key, payload),
+            None => utf8::validate(payload),
+        };
+        return match text {
             Ok(text) => Ok(Event::Text(Cow::Borrowed(text))),
             Err(_) => Err(Error::InvalidUtf8),
-        },
-        _ => Ok(Event::Binary(Cow::Borrowed(payload))),
+        };
     }
+    unmask(key, payload);
+    Ok(Event::Binary(Cow::Borrowed(payload)))
 }
 
 /// Takes `len` bytes, or all that there are, from the front of `input`.

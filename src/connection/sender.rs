@@ -474,11 +474,19 @@ impl Sender {
 
     /// Data may be sent, and no message is being sent in parts.
     #[inline]
-    const fn check_message(&self) -> Result<(), SendError> {
-        match (self.check_open(), self.parts) {
-            (Ok(()), Some(_)) => Err(SendError::MessageInProgress),
-            (checked, _) => checked,
+    fn check_message(&self) -> Result<(), SendError> {
+        if self.gate == Gate::Open && self.parts.is_none() {
+            return Ok(());
         }
+        Err(self.refusal())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refusal(&self) -> SendError {
+        self.check_open()
+            .err()
+            .unwrap_or(SendError::MessageInProgress)
     }
 
     fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {

@@ -12,6 +12,8 @@ mod ideal_hs;
 mod kernels;
 mod masks;
 mod peer;
+#[cfg(feature = "ours")]
+mod scale;
 #[cfg(any(feature = "ideal", feature = "codec"))]
 mod tinyflate;
 mod wire;
@@ -883,6 +885,10 @@ fn main() {
         #[cfg(feature = "codec")]
         "codec" => codec::run(o.rounds),
         "pieces" => pieces(&o),
+        #[cfg(feature = "ours")]
+        "linear" => scale::linear(o.rounds, &mut rep.csv),
+        #[cfg(feature = "ours")]
+        "scale" => scale::scale(&es, &mut rep.csv),
         "icount" => icount(&o, &es),
         "all" => {
             verify(&o, &es);

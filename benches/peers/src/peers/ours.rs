@@ -1,11 +1,21 @@
 use crate::data::{Kind, Role};
-use crate::peer::{Peer, Profile};
+use crate::peer::{DeflateMode, Peer, Profile};
 use crate::wire::Io;
 use bytes::Bytes;
-use sockless::{ClientRequest, Config, Connection, Event, Prepared, Response};
+use sockless::handshake::extensions;
+use sockless::{ClientRequest, Config, Connection, DeflateConfig, Event, Prepared, Response};
+use std::cell::RefCell;
 use std::io::IoSlice;
 
-/// As a user would: the loop of the crate's documentation, on one buffer of 16 KiB.
+const READ: usize = 16 * 1024;
+
+thread_local! {
+    /// One read buffer serves all connections of a thread: a connection holds one only while there is
+    /// input in it that the caller has not asked for yet.
+    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As a user would: the loop of the crate's documentation, on shared buffers of 16 KiB.
 pub struct Sockless {
     ws: Connection,
     io: Io,
@@ -16,7 +26,20 @@ pub struct Sockless {
 
 impl Sockless {
     fn new(ws: Connection, io: Io) -> Self {
-        Self { ws, io, buf: vec![0; 16 * 1024].into(), at: 0, end: 0 }
+        Self { ws, io, buf: Box::default(), at: 0, end: 0 }
+    }
+    #[inline(never)]
+    fn read(&mut self) {
+        if self.buf.is_empty() {
+            self.buf = BUFFERS.with_borrow_mut(|pool| pool.pop()).unwrap_or_else(|| vec![0; READ].into());
+        }
+        self.end = self.io.0.read(&mut self.buf);
+        self.at = 0;
+    }
+    #[inline(never)]
+    fn give_back(&mut self) {
+        (self.at, self.end) = (0, 0);
+        BUFFERS.with_borrow_mut(|pool| pool.push(std::mem::take(&mut self.buf)));
     }
     #[inline]
     fn write(&mut self) {
@@ -35,16 +58,23 @@ impl Sockless {
             let event = self.ws.receive(&mut input);
             self.at += before - input.len();
             match event {
-                Some(Event::Text(text)) => return f(&mut self.ws, Kind::Text, text.as_bytes()),
-                Some(Event::Binary(data)) => return f(&mut self.ws, Kind::Binary, &data),
-                Some(Event::Ping(_)) => self.write(),
-                Some(Event::Pong(_)) => {}
+                Some(Event::Text(text)) => f(&mut self.ws, Kind::Text, text.as_bytes()),
+                Some(Event::Binary(data)) => f(&mut self.ws, Kind::Binary, &data),
+                Some(Event::Ping(_)) => {
+                    self.write();
+                    continue;
+                }
+                Some(Event::Pong(_)) => continue,
                 Some(event) => panic!("{event:?}"),
                 None => {
-                    self.end = self.io.0.read(&mut self.buf);
-                    self.at = 0;
+                    self.read();
+                    continue;
                 }
             }
+            if self.at == self.end {
+                self.give_back();
+            }
+            return;
         }
     }
 }
@@ -94,6 +124,23 @@ impl Peer for Sockless {
     fn echo(&mut self) {
         self.next(send);
         self.write();
+    }
+    fn open_deflate(io: Io, mode: DeflateMode) -> Option<Self> {
+        thread_local! {
+            static CONFIGS: [DeflateConfig; 3] = [
+                DeflateConfig::new(),
+                DeflateConfig::new().server_context_takeover().client_context_takeover(),
+                DeflateConfig::new().level(1),
+            ];
+        }
+        let deflate = CONFIGS.with(|[default, takeover, fast]| match mode {
+            DeflateMode::NoTakeover => default.clone(),
+            DeflateMode::Takeover => takeover.clone(),
+            DeflateMode::Lean => fast.clone(),
+        });
+        let agreed = deflate.choose(extensions(b"permessage-deflate").flatten()).unwrap();
+        let ws = Connection::upgraded_with(sockless::Role::Server, Some(agreed), config().deflate(deflate));
+        Some(Self::new(ws, io))
     }
     fn accept(io: Io) -> bool {
         let mut peer = Self::new(Connection::server(Config::default()), io);

@@ -1,0 +1,171 @@
+//! [`Queue`]: what waits for one reader, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sockless::CloseCode;
+use tokio::sync::Notify;
+
+/// What an item costs beside its bytes, so that empty ones are bounded too.
+const OVERHEAD: usize = 64;
+
+/// 1013 rather than 1008: the reader broke no rule, and may come again at once with an empty queue; 1008
+/// is for those who had better not.
+pub(crate) const TOO_SLOW: Reason = (CloseCode::TRY_AGAIN_LATER, "you read too slowly");
+
+pub(crate) type Reason = (CloseCode, &'static str);
+
+/// Items for one reader, from any number of writers who never wait: a reader that falls too far behind
+/// loses what is queued, and is told so.
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Notify,
+    max_bytes: usize,
+}
+
+struct State<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    open: bool,
+    /// Why it was closed, until the reader knows.
+    untold: Option<Reason>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<T> {
+    Item(T),
+    /// There will be no more.
+    Closed(Reason),
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                items: VecDeque::new(),
+                bytes: 0,
+                open: true,
+                untold: None,
+            }),
+            changed: Notify::new(),
+            max_bytes,
+        }
+    }
+
+    /// Adds an item of `bytes`, or closes the queue as [`TOO_SLOW`] if it does not fit.
+    pub(crate) fn push(&self, item: T, bytes: usize) {
+        let mut state = self.lock();
+        if !state.open {
+            return;
+        }
+        let bytes = bytes.saturating_add(OVERHEAD);
+        if state.bytes.saturating_add(bytes) > self.max_bytes {
+            state.close(TOO_SLOW);
+        } else {
+            state.bytes += bytes;
+            state.items.push_back((item, bytes));
+        }
+        self.changed.notify_one();
+    }
+
+    /// Gives up what is queued; the reader is told why before anything else.
+    pub(crate) fn close(&self, reason: Reason) {
+        let mut state = self.lock();
+        if state.open {
+            state.close(reason);
+            self.changed.notify_one();
+        }
+    }
+
+    /// The next item, if the reader `wants` one, or else only the end. For one reader.
+    ///
+    /// Loses nothing when it is cancelled: between taking an item and returning it nothing is awaited.
+    pub(crate) async fn next(&self, wants: bool) -> Next<T> {
+        loop {
+            if let Some(next) = self.try_next(wants) {
+                return next;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// As [`next`](Self::next), if that need not wait.
+    pub(crate) fn try_next(&self, wants: bool) -> Option<Next<T>> {
+        let mut state = self.lock();
+        if let Some(reason) = state.untold.take() {
+            return Some(Next::Closed(reason));
+        }
+        if !wants {
+            return None;
+        }
+        let (item, bytes) = state.items.pop_front()?;
+        state.bytes -= bytes;
+        Some(Next::Item(item))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn close(&mut self, reason: Reason) {
+        self.open = false;
+        self.untold = Some(reason);
+        self.items = VecDeque::new();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_order_when_they_are_wanted() {
+        let queue = Queue::new(10 * (OVERHEAD + 1));
+        (0..10).for_each(|n| queue.push(n, 1));
+        assert_eq!(queue.try_next(false), None);
+        for n in 0..10 {
+            assert_eq!(queue.try_next(true), Some(Next::Item(n)));
+        }
+        assert_eq!(queue.try_next(true), None);
+    }
+
+    #[test]
+    fn the_limit_is_exact_and_what_was_taken_does_not_count() {
+        let queue = Queue::new(2 * (OVERHEAD + 5));
+        for n in 0..100 {
+            queue.push(n, 5);
+            queue.push(n, 5);
+            assert_eq!(queue.try_next(true), Some(Next::Item(n)));
+            assert_eq!(queue.try_next(true), Some(Next::Item(n)));
+        }
+        queue.push(0, 5);
+        queue.push(1, 6);
+        // Told at once, even to a reader that wants no items; once; and then nothing more comes.
+        assert_eq!(queue.try_next(false), Some(Next::Closed(TOO_SLOW)));
+        queue.push(2, 1);
+        queue.close((CloseCode::GOING_AWAY, ""));
+        assert_eq!(queue.try_next(true), None);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_wait_loses_nothing() {
+        let queue = Queue::new(1000);
+        for n in 0..3 {
+            tokio::select! {
+                biased;
+                _ = queue.next(true) => panic!("there is nothing yet"),
+                () = async {} => {}
+            }
+            queue.push(n, 1);
+            tokio::select! {
+                biased;
+                () = async {} => {}
+                _ = queue.next(true) => panic!("not reached"),
+            }
+            assert_eq!(queue.next(true).await, Next::Item(n));
+        }
+    }
+}
