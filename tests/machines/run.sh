@@ -19,10 +19,11 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 debian=$target/debrust
 native=x86_64-unknown-linux-gnu
 
-# Every test of behaviour. The others compare counts of allocations, files of the repository, or runtimes.
-behaviour=(--lib)
-for file in closing control frames halves handshake_client handshake_fields handshake_server masking messages \
-    parts prepared properties sending text transport; do
+# Every test of behaviour. The others count allocations, take long, or need a runtime.
+behaviour=(--all-features --lib)
+for file in closing control corpus deadlines deflate_negotiation deflate_receiving deflate_sending frames halves \
+    handshake_any handshake_client handshake_fields handshake_server known_bugs masking messages parts prepared \
+    properties regressions sending text transport words; do
     behaviour+=(--test "$file")
 done
 
