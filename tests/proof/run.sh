@@ -9,4 +9,4 @@ cd "$(dirname "$0")"
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build --release --locked --target-dir "$target"
-timeout --foreground --kill-after=10 900 .venv/bin/python prove.py "$target/release/libsockless_proof.so"
+timeout --foreground --kill-after=10 1800 .venv/bin/python prove.py "$target/release/libsockless_proof.so"
