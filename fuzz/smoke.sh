@@ -2,7 +2,8 @@
 # Builds the fuzz targets once and runs each for a while, on a stable compiler: smoke.sh [SECONDS [TARGET...]]
 #
 # Needs cargo-fuzz (`cargo install --locked cargo-fuzz@0.13.2`) and a C++ compiler. What it finds
-# worth keeping goes to corpus/, what fails to artifacts/; a failure of one target ends the run.
+# worth keeping goes to corpus/, what fails to artifacts/. A failing input is printed, the other targets
+# run all the same, and the exit status is 1 in the end: what chance has found is not lost with the machine.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-20}
@@ -16,15 +17,22 @@ if [ $# -eq 0 ]; then
     mapfile -t targets < <(cargo fuzz list --fuzz-dir .)
     set -- "${targets[@]}"
 fi
+failed=0
 for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
-    log=$(mktemp)
+    log=$(mktemp) found=$(mktemp -d)
     "$target_dir/$host/release/$target" "corpus/$target" "seeds/$target" \
-        -dict=websocket.dict -artifact_prefix="artifacts/$target/" \
+        -dict=websocket.dict -artifact_prefix="$found/" \
         -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-        >"$log" 2>&1 || { tail -n 60 "$log"; echo "smoke.sh: $target failed" >&2; exit 1; }
+        >"$log" 2>&1 || { tail -n 60 "$log"; echo "FAIL $target"; failed=1; }
+    for input in "$found"/*; do
+        [ -e "$input" ] || continue
+        echo "FAIL $target on the input, in base64: $(base64 -w 0 "$input")"
+        mv "$input" "artifacts/$target/"
+    done
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
     cover=$(sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 edges, \2 features/p' "$log" | tail -n 1)
     echo "$target: $runs runs, $cover"
-    rm -f "$log"
+    rm -r "$log" "$found"
 done
+exit "$failed"

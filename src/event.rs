@@ -139,11 +139,10 @@ impl fmt::Display for Ending {
         if let Some(status) = self.status {
             return write!(f, "not opened: HTTP status {status}");
         }
-        let how = match (self.clean, self.reset, self.opened, self.truncated) {
+        let how = match (self.clean, self.reset, self.truncated) {
             (true, ..) => "closed",
-            (_, true, ..) => "transport was reset",
-            (_, _, false, _) => "transport ended in the opening handshake",
-            (_, _, _, true) => "transport ended in mid-message",
+            (_, true, _) => "transport was reset",
+            (_, _, true) => "transport ended in mid-message",
             _ => "transport ended without a closing handshake",
         };
         match CloseCode::new(self.code) {

@@ -230,3 +230,33 @@ fn t50_connections_dropped_in_mid_message() {
         assert!(opened == [(true, said.clone().into_bytes())]);
     }
 }
+
+/// As many messages as there are connections are under way at once; afterwards 16 codecs of a kind wait.
+#[test]
+fn t45_codecs_that_wait_are_few() {
+    let payload = compressed(prose(5, 3000).as_bytes());
+    let (first, rest) = payload.split_at(20);
+    let kept = |connections: usize| {
+        let config = Config::default().deflate(DeflateConfig::new());
+        let open = || open_with(Role::Server, no_takeover(), config.clone());
+        let ((), held, _) = measured(|| {
+            let mut all: Vec<_> = (0..connections).map(|_| open()).collect();
+            for ws in &mut all {
+                assert_eq!(feed(ws, &frame(Role::Client, RSV1 | TEXT, first)), []);
+            }
+            for ws in &mut all {
+                assert_eq!(feed(ws, &frame(Role::Client, FIN, rest)).len(), 1);
+            }
+        });
+        held
+    };
+    let (one, most) = (kept(1), kept(16));
+    assert!(one > 16 << 10 && most > 15 * one, "{one} {most}");
+    for more in [17, 40] {
+        let held = kept(more);
+        assert!(
+            (most..most + one).contains(&held),
+            "{more}: {held} of {most}"
+        );
+    }
+}

@@ -10,7 +10,8 @@ use common::*;
 use deflate_support::*;
 use sockless::deflate::Parameters;
 use sockless::{
-    Compression, Config, Connection, DeflateConfig, EntropyError, Fin, Prepared, Role, SendError,
+    Compression, Config, Connection, DeflateConfig, Delivery, EntropyError, Event, Fin, Prepared,
+    Role, SendError,
 };
 
 fn written(ws: &mut Connection) -> Vec<Frame> {
@@ -374,5 +375,57 @@ fn a_mark_in_the_queue_is_kept_by_pongs_that_overtake() {
         let frames = parse(role, &bytes);
         assert_eq!(frames[1], wrote(FIN | PONG, b"now"));
         assert_eq!(messages(&mut Oracle::default(), &frames).len(), 2);
+    }
+}
+
+#[test]
+fn levels_beyond_the_range_are_the_nearest() {
+    let said = prose(3, 4000);
+    let sent = |level| {
+        let mut ws = sender(Role::Server, no_takeover(), eager().level(level));
+        ws.send_text(&said).unwrap();
+        drain(&mut ws)
+    };
+    assert_eq!(sent(0), sent(1));
+    assert_eq!(sent(10), sent(9));
+    assert_ne!(sent(1), sent(9));
+}
+
+/// What was said stays in the codecs, and is not shown with them.
+#[test]
+fn configuration_is_shown_without_what_was_sent() {
+    for deflate in [DeflateConfig::new(), DeflateConfig::default()] {
+        let mut ws = sender(Role::Server, no_takeover(), deflate.clone().threshold(0));
+        ws.send_text("a secret, a secret, a secret").unwrap();
+        assert_eq!(written(&mut ws)[0].first, FIN | RSV1 | TEXT);
+        let mut hello = frame(Role::Client, FIN | RSV1 | TEXT, HELLO);
+        assert!(ws.receive(&mut &mut hello[..]).is_some());
+        let shown = format!("{deflate:?}");
+        assert!(
+            shown.contains("Deflater") && shown.contains("Inflater"),
+            "{shown}"
+        );
+        assert!(!shown.contains("secret"));
+    }
+}
+
+/// RFC 7692 §6: a relay passes frames on as they are.
+#[test]
+fn frames_are_not_inflated() {
+    for role in ROLES {
+        let config = Config::default()
+            .deflate(eager())
+            .delivery(Delivery::Frames);
+        let mut ws = open_with(role, plain(), config);
+        let mut bytes = frame(peer(role), FIN | RSV1 | TEXT, HELLO);
+        let mut input = &mut bytes[..];
+        let Some(Event::FrameHeader(header)) = ws.receive(&mut input) else {
+            panic!("no header");
+        };
+        assert!(header.rsv1 && header.fin);
+        assert_eq!(
+            ws.receive(&mut input),
+            Some(Event::FramePayload(HELLO.into()))
+        );
     }
 }

@@ -45,6 +45,20 @@ fn halves_are_send_and_sync_and_obligations_small() {
 }
 
 #[test]
+fn output_is_taken_whole() {
+    for role in ROLES {
+        let (_, mut sender) = halves(role);
+        sender.send_text("one").unwrap();
+        sender.send_text("two").unwrap();
+        sender.sent(1);
+        let expected: Vec<u8> = sender.outputs().flatten().copied().collect();
+        assert_eq!(sender.take_output(), expected);
+        assert_eq!((sender.output(), sender.buffered_amount()), (&b""[..], 0));
+        assert_eq!(sender.take_output(), b"");
+    }
+}
+
+#[test]
 fn only_an_open_connection_is_split() {
     let ws = Connection::server(Config::default());
     assert!(ws.split().is_err());

@@ -1,4 +1,5 @@
-//! Every row of `docs/conformance.md` that the crate has to hold is named by a test.
+//! Every row of `docs/conformance.md` that the crate has to hold is named by a test, and the tests that
+//! `SECURITY.md` names are there.
 //!
 //! A test names a row by its function (`r124_…`) or in a comment (`R124`), in `tests/` or at the foot of
 //! a file of `src/`.
@@ -72,4 +73,25 @@ fn every_row_has_a_test() {
     read(&root.join("src"), &mut tested).expect("sources");
     let missing: Vec<_> = rows.iter().filter(|row| !tested.contains(**row)).collect();
     assert!(missing.is_empty(), "rows without a test: {missing:?}");
+}
+
+#[test]
+fn promises_name_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).expect("the promises");
+    let mut tests = 0;
+    for row in text.lines().filter(|line| line.starts_with("| ")) {
+        let held_by = row.trim_end_matches([' ', '|']);
+        let held_by = held_by.rsplit_once(" | ").expect("columns").1;
+        let named = held_by.split('`').skip(1).step_by(2);
+        for (file, test) in named.filter_map(|name| name.split_once("::")) {
+            let path = root.join("tests").join(file).with_extension("rs");
+            let source = fs::read_to_string(path).expect(file);
+            let function = format!("fn {test}(");
+            let (before, _) = source.split_once(&function).expect(test);
+            assert!(before.contains("#[test]"), "{test} is a test");
+            tests += 1;
+        }
+    }
+    assert!(tests > 40, "the tables were understood: {tests} tests");
 }

@@ -14,8 +14,8 @@ use sockless::close::InvalidCloseCode;
 use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri, same_origin};
 use sockless::utf8::InvalidUtf8;
 use sockless::{
-    Backoff, ClientRequest, Config, Connection, EntropyError, Error, Event, Prepared, Response,
-    Role, SendError, State,
+    Backoff, ClientRequest, CloseCode, Config, Connection, EntropyError, Error, Event, Prepared,
+    Response, Role, SendError, State,
 };
 
 /// One line each, and no two the same.
@@ -109,6 +109,7 @@ fn errors_of_the_caller() {
     distinct([EntropyError::default()]);
     let invalid: InvalidUtf8 = sockless::utf8::validate(b"\xff").unwrap_err();
     assert_eq!(invalid.to_string(), "invalid UTF-8");
+    assert_eq!(format!("{:?}", CloseCode::NORMAL), "CloseCode(1000)");
     let code = InvalidCloseCode(1005).to_string();
     assert_eq!(code, "1005 may not be the code of a Close frame");
 }
@@ -144,11 +145,13 @@ fn errors_of_the_handshake() {
         HandshakeError::UnsupportedProtocol,
         HandshakeError::ConnectionSpecificField,
         HandshakeError::Timeout,
+        HandshakeError::EndOfStream,
         HandshakeError::TooManyInterimResponses,
         HandshakeError::UnexpectedStatus(404),
         HandshakeError::InvalidAccept,
         HandshakeError::RepeatedAccept,
         HandshakeError::UnofferedExtension,
+        HandshakeError::UnacceptableExtension,
         HandshakeError::UnofferedSubprotocol,
         HandshakeError::InvalidSubprotocol,
         HandshakeError::MissingSubprotocol,

@@ -1,17 +1,33 @@
-//! Ours and tungstenite, on the same traffic: the same messages, and the same end.
+//! Ours, tungstenite and tokio-websockets, on the same traffic: the same messages, and the same end.
 //!
-//! Where the two differ, ours has to be what RFC 6455 says. These are all of the differences:
+//! Where they differ, ours has to be what RFC 6455 says. These are all of the differences.
 //!
-//! * §5.2, "the minimal number of bytes MUST be used to encode the length": tungstenite takes longer
-//!   forms. So such frames are not generated.
-//! * §7.4.2, codes that "MUST NOT be used" on the wire: both fail the connection, but tungstenite
-//!   reports that as a Close of its own wording.
+//! Of tungstenite:
+//!
+//! * §5.2, "the minimal number of bytes MUST be used to encode the length": it takes longer forms. So
+//!   such frames are not generated.
+//! * §7.4.2, "Status codes in the range 1000-2999 are reserved for definition by this protocol, its
+//!   future revisions, and extensions specified in a permanent and readily available public
+//!   specification": it takes 1014 for a code of none, and the registry that §11.7 founds has it, "The
+//!   server was acting as a gateway or proxy and received an invalid response from the upstream server."
+//! * §7.4.2, codes that are "not used": both fail the connection, but it reports that as a Close of its
+//!   own wording.
 //! * §8.1, "that endpoint MUST _Fail the WebSocket Connection_": both do, tungstenite once the message
 //!   is complete. So what follows the first bad byte is only looked at if the message is complete.
+//!
+//! Of tokio-websockets:
+//!
+//! * §8.1 again: it does not look at a text that an empty fragment ends in the middle of a character, and
+//!   hands it over. That counts as if it had failed there.
 
 use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
+use futures_core::Stream;
 use sockless::{Config, Event, Role};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_websockets::{ClientBuilder, Limits, ServerBuilder};
 use tungstenite::protocol::{self, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
@@ -47,15 +63,27 @@ pub(crate) fn check(data: &[u8]) {
         }
         frame(role.peer(), &mut source, &mut bytes);
     }
-    let (ours, theirs) = (ours(role, &bytes, cuts), theirs(role, &bytes, cuts));
+    let ours = ours(role, &bytes, cuts);
+    compare_to_tungstenite(&ours, &tungstenite(role, &bytes, cuts), role, &bytes);
+    assert_same(&ours, &tokio_websockets(role, &bytes, cuts));
+}
+
+fn compare_to_tungstenite(ours: &[Seen], theirs: &[Seen], role: Role, bytes: &[u8]) {
     let early = matches!(ours.last(), Some(Seen::Fail)) && ours.len() == theirs.len() + 1;
-    if early && is_in_bad_text(role, &bytes) {
-        assert_eq!(ours[..theirs.len()], theirs);
-    } else {
-        let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
-        let rest = (&ours[same..], &theirs[same..]);
-        assert!(ours == theirs, "ours and theirs: {rest:?}");
+    match (ours, theirs) {
+        ([ours @ .., Seen::Close(Some(1014), _)], [theirs @ .., Seen::Fail]) => {
+            assert_same(ours, theirs);
+        }
+        _ if early && is_in_bad_text(role, bytes) => assert_same(&ours[..theirs.len()], theirs),
+        _ => assert_same(ours, theirs),
     }
+}
+
+#[track_caller]
+fn assert_same(ours: &[Seen], theirs: &[Seen]) {
+    let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+    let rest = (&ours[same..], &theirs[same..]);
+    assert!(ours == theirs, "ours and theirs: {rest:?}");
 }
 
 /// Appends a frame, most often one that is right.
@@ -107,7 +135,7 @@ fn ours(role: Role, bytes: &[u8], cuts: Cuts) -> Vec<Seen> {
     events.collect()
 }
 
-fn theirs(role: Role, bytes: &[u8], cuts: Cuts) -> Vec<Seen> {
+fn tungstenite(role: Role, bytes: &[u8], cuts: Cuts) -> Vec<Seen> {
     let role = match role {
         Role::Client => protocol::Role::Client,
         Role::Server => protocol::Role::Server,
@@ -145,6 +173,41 @@ fn theirs(role: Role, bytes: &[u8], cuts: Cuts) -> Vec<Seen> {
     }
 }
 
+fn tokio_websockets(role: Role, bytes: &[u8], cuts: Cuts) -> Vec<Seen> {
+    let stream = Pieces(cuts.pieces(bytes).collect());
+    let limits = Limits::default().max_payload_len(Some(LARGEST));
+    let mut ws = match role {
+        Role::Client => ClientBuilder::new().limits(limits).take_over(stream),
+        Role::Server => ServerBuilder::new().limits(limits).serve(stream),
+    };
+    let mut seen = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(next)) = Pin::new(&mut ws).poll_next(&mut context) {
+        let Ok(message) = next else {
+            seen.push(Seen::Fail);
+            break;
+        };
+        let data = message.as_payload().to_vec();
+        seen.push(if message.is_text() {
+            String::from_utf8(data).map_or(Seen::Fail, Seen::Text)
+        } else if message.is_binary() {
+            Seen::Binary(data)
+        } else if message.is_ping() {
+            Seen::Ping(data)
+        } else if message.is_pong() {
+            Seen::Pong(data)
+        } else {
+            let (code, reason) = message.as_close().expect("no other type");
+            let code = (!data.is_empty()).then(|| code.into());
+            Seen::Close(code, reason.into())
+        });
+        if let Some(Seen::Fail | Seen::Close(..)) = seen.last() {
+            break;
+        }
+    }
+    seen
+}
+
 /// A transport that has these to read, and takes what is written.
 struct Pieces<'b>(std::collections::VecDeque<&'b [u8]>);
 
@@ -167,5 +230,79 @@ impl Write for Pieces<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl AsyncRead for Pieces<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.read(buffer.initialize_unfilled()) {
+            Ok(n) => {
+                buffer.advance(n);
+                Poll::Ready(Ok(()))
+            }
+            Err(_) => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for Pieces<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::{fs, panic};
+
+    fn seeds() -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/differential");
+        let paths = fs::read_dir(folder).expect("the seeds");
+        let read = |path: fs::DirEntry| fs::read(path.path()).expect("a seed");
+        paths.map(|path| read(path.expect("a seed"))).collect()
+    }
+
+    /// The seeds, and each with some bytes changed: mostly right, long, and wrong somewhere.
+    #[test]
+    fn t54_same_as_others() {
+        let seeds = seeds();
+        assert!(seeds.len() > 50);
+        let mut state = 1_u32;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as usize % below
+        };
+        for (i, seed) in seeds.iter().enumerate() {
+            super::check(seed);
+            for _ in 0..100 {
+                let other = &seeds[random(seeds.len())];
+                let mut data = [&seed[..], other].concat();
+                for _ in 0..random(6) {
+                    let at = random(data.len());
+                    data[at] = random(256) as u8;
+                }
+                let result = panic::catch_unwind(|| super::check(&data));
+                assert!(result.is_ok(), "seed {i}: {data:?}");
+            }
+        }
     }
 }

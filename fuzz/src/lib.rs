@@ -26,7 +26,7 @@ macro_rules! targets {
 targets! { head decoder server client server_handshake client_handshake pair header_list parts proxy
 negotiation inflating round_trip }
 
-/// Ours and tungstenite, on the same traffic.
+/// Ours and other implementations, on the same traffic.
 pub fn differential(data: &[u8]) {
     differential::check(data);
 }

@@ -417,7 +417,7 @@ impl Urgent {
 }
 
 /// All that a queue has to write, run by run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Runs<'q> {
     queue: &'q Queue,
     /// How far the buffer, the shared payloads (and the first of those left) and the urgent frames
@@ -492,15 +492,6 @@ impl<'q> Iterator for Runs<'q> {
         *sent += run.len();
         self.leave_payload();
         Some(run)
-    }
-}
-
-/// Without what it holds, which is the caller's.
-impl core::fmt::Debug for Queue {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Queue")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
     }
 }
 
