@@ -10,7 +10,9 @@ use core::cell::Cell;
 use std::alloc::System;
 
 use common::*;
+use core::time::Duration;
 use deflate_support::*;
+
 use sockless::deflate::Parameters;
 use sockless::{Config, Connection, DeflateConfig, Delivery, Error, Event, Role};
 
@@ -77,6 +79,10 @@ fn idle(agreed: Parameters, deflate: &DeflateConfig, messages: u64) -> isize {
         for text in &said {
             exchange(client, &mut server, text);
             exchange(&mut server, client, text);
+        }
+        // Two turns of the loop in which nothing is written: it is idle.
+        for _ in 0..2 {
+            let _ = server.tick(Duration::ZERO);
         }
         server
     };
