@@ -44,7 +44,9 @@ check() { # check NAME COMMAND...
 
 start() { # start COMMAND...: sets server, port and log
     log=$scratch/log
-    "$@" >"$scratch/out" 2>"$log" &
+    # Here and not by the server: what the last one said must not be taken for its word.
+    : >"$scratch/out"
+    "$@" >>"$scratch/out" 2>"$log" &
     server=$!
     for _ in $(seq 300); do
         port=$(sed -n 's|^listening on ws://127.0.0.1:\([0-9]*\)/$|\1|p' "$scratch/out")
