@@ -7,6 +7,7 @@ mod deflate_support;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
+use core::time::Duration;
 use std::alloc::System;
 
 use common::*;
