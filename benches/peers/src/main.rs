@@ -1,4 +1,5 @@
 //! See README.md.
+#![cfg_attr(not(feature = "all"), allow(dead_code))]
 mod alloc;
 #[cfg(feature = "codec")]
 mod codec;
