@@ -11,9 +11,7 @@ use core::time::Duration;
 use std::alloc::System;
 
 use common::*;
-use core::time::Duration;
 use deflate_support::*;
-
 use sockless::deflate::Parameters;
 use sockless::{Config, Connection, DeflateConfig, Delivery, Error, Event, Role};
 
