@@ -9,7 +9,7 @@ use nix::time::ClockId;
 use sockless::{ClientRequest, CloseCode, Config, Connection, Event, Role};
 
 use crate::Failure;
-use crate::contestant::{Contestant, Cpu};
+use crate::contestant::{Contestant, Ticks};
 use crate::tape::{Place, Tape};
 
 /// A server that is silent for so long has failed; there is none that slow.
@@ -36,15 +36,20 @@ struct Ship {
 pub(crate) struct Turn {
     pub(crate) messages: u64,
     pub(crate) elapsed: Duration,
-    pub(crate) server: Cpu,
+    /// CPU time of the server.
+    pub(crate) server: Duration,
+    /// CPU time of the client.
     pub(crate) client: Duration,
+    /// How that of the server divides, from the first message to the last: as long as can be, for
+    /// it is counted coarsely.
+    pub(crate) ticks: Ticks,
 }
 
 /// A moment of a turn.
 struct Mark {
     at: Instant,
     echoed: u64,
-    server: Cpu,
+    server: Duration,
     client: Duration,
 }
 
@@ -92,6 +97,7 @@ impl Fleet {
         depth: usize,
         length: Duration,
     ) -> Result<Turn, Failure> {
+        let ticks = server.ticks()?;
         for (i, ship) in self.ships.iter_mut().enumerate() {
             ship.place = tape.start(i);
             ship.idle = 0;
@@ -144,6 +150,7 @@ impl Fleet {
             elapsed: end.at - begin.at,
             server: end.server - begin.server,
             client: end.client - begin.client,
+            ticks: server.ticks()? - ticks,
         })
     }
 
@@ -204,7 +211,7 @@ impl Ship {
 impl Mark {
     fn now(server: &Contestant, echoed: u64) -> Result<Self, Failure> {
         Ok(Self {
-            server: server.cpu()?,
+            server: server.cpu_time()?,
             client: ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into(),
             at: Instant::now(),
             echoed,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,24 +21,32 @@ pub(crate) struct Contestant {
     port: u16,
 }
 
-/// The CPU time of a process since its start.
-#[derive(Clone, Copy)]
-pub(crate) struct Cpu {
-    /// To the nanosecond.
-    pub(crate) total: Duration,
-    /// In ticks of the kernel, which samples: only their ratio over a while means anything.
-    pub(crate) user_ticks: u64,
-    pub(crate) system_ticks: u64,
+/// How the CPU time of a process divides, in ticks of the kernel, which samples: only their ratio over
+/// a while means anything.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ticks {
+    pub(crate) user: u64,
+    pub(crate) system: u64,
 }
 
-impl Sub for Cpu {
+impl Add for Ticks {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            user: self.user + other.user,
+            system: self.system + other.system,
+        }
+    }
+}
+
+impl Sub for Ticks {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
         Self {
-            total: self.total - earlier.total,
-            user_ticks: self.user_ticks - earlier.user_ticks,
-            system_ticks: self.system_ticks - earlier.system_ticks,
+            user: self.user - earlier.user,
+            system: self.system - earlier.system,
         }
     }
 }
@@ -72,19 +80,21 @@ impl Contestant {
         self.port
     }
 
-    /// What the process has taken up to now, all of its threads together.
-    pub(crate) fn cpu(&self) -> Result<Cpu, Failure> {
-        let id = self.child.id();
-        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(i32::try_from(id)?))?;
-        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    /// What the process has taken up to now, all of its threads together, to the nanosecond.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
+        let id = i32::try_from(self.child.id())?;
+        Ok(ClockId::pid_cpu_clock_id(Pid::from_raw(id))?.now()?.into())
+    }
+
+    pub(crate) fn ticks(&self) -> Result<Ticks, Failure> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The second field is the program's name, which may hold anything; see proc(5).
         let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/<pid>/stat")?;
-        let mut ticks = fields.split_whitespace().skip(11);
-        let mut next = || ticks.next().ok_or("no times in /proc/<pid>/stat");
-        Ok(Cpu {
-            user_ticks: next()?.parse()?,
-            system_ticks: next()?.parse()?,
-            total: clock.now()?.into(),
+        let mut times = fields.split_whitespace().skip(11);
+        let mut next = || times.next().ok_or("no times in /proc/<pid>/stat");
+        Ok(Ticks {
+            user: next()?.parse()?,
+            system: next()?.parse()?,
         })
     }
 

@@ -7,6 +7,8 @@ use std::fs;
 use std::time::Duration;
 
 use crate::Failure;
+use crate::client::Turn;
+use crate::contestant::Ticks;
 use crate::rounds::{Load, Plan, Sample};
 
 pub(crate) struct Report<'a> {
@@ -22,12 +24,13 @@ pub(crate) struct Report<'a> {
 /// What the rounds of one server at one load come to.
 struct Figures {
     messages_per_second: f64,
-    /// CPU time of the server for one message, in nanoseconds.
+    /// CPU time of the server for one message, in nanoseconds: the median of the rounds.
     cpu: f64,
-    /// How much of it is the kernel's, from 0 to 1; unknown if no tick of the kernel fell on it.
-    kernel: Option<f64>,
+    /// The same in the cheapest round.
+    cpu_least: f64,
     /// How far the middle half of the rounds is apart, as a part of the median.
     scatter: f64,
+    ticks: Ticks,
     /// CPU time of the client for one message, in nanoseconds.
     client: f64,
     /// How much of the time the client was running, from 0 to 1.
@@ -56,9 +59,9 @@ impl Report<'_> {
                 self.titles[*server],
                 turn.messages,
                 turn.elapsed.as_secs_f64(),
-                turn.server.total.as_nanos(),
-                turn.server.user_ticks,
-                turn.server.system_ticks,
+                turn.server.as_nanos(),
+                turn.ticks.user,
+                turn.ticks.system,
                 turn.client.as_nanos(),
             );
         }
@@ -72,32 +75,25 @@ impl Report<'_> {
             .filter(|sample| sample.load == load && sample.server == server)
             .map(|sample| &sample.turn)
             .collect();
-        let cpu = sorted(
-            turns
-                .iter()
-                .map(|turn| turn.server.total.as_nanos() as f64 / turn.messages as f64),
-        );
-        let user: u64 = turns.iter().map(|turn| turn.server.user_ticks).sum();
-        let system: u64 = turns.iter().map(|turn| turn.server.system_ticks).sum();
+        let sorted = |value: fn(&Turn) -> f64| {
+            let mut values: Vec<_> = turns.iter().map(|turn| value(turn)).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let cpu = sorted(|turn| turn.server.as_nanos() as f64 / turn.messages as f64);
+        let client = sorted(|turn| turn.client.as_nanos() as f64 / turn.messages as f64);
+        let rate = sorted(|turn| turn.messages as f64 / turn.elapsed.as_secs_f64());
+        let busy = sorted(|turn| turn.client.as_secs_f64() / turn.elapsed.as_secs_f64());
         Figures {
-            messages_per_second: median(
-                turns
-                    .iter()
-                    .map(|turn| turn.messages as f64 / turn.elapsed.as_secs_f64()),
-            ),
-            cpu: quantile(&cpu, 0.5),
-            kernel: (user + system > 0).then(|| system as f64 / (user + system) as f64),
-            scatter: (quantile(&cpu, 0.75) - quantile(&cpu, 0.25)) / quantile(&cpu, 0.5),
-            client: median(
-                turns
-                    .iter()
-                    .map(|turn| turn.client.as_nanos() as f64 / turn.messages as f64),
-            ),
-            client_busy: median(
-                turns
-                    .iter()
-                    .map(|turn| turn.client.as_secs_f64() / turn.elapsed.as_secs_f64()),
-            ),
+            messages_per_second: median(&rate),
+            cpu: median(&cpu),
+            cpu_least: quantile(&cpu, 0.0),
+            scatter: (quantile(&cpu, 0.75) - quantile(&cpu, 0.25)) / median(&cpu),
+            ticks: turns
+                .iter()
+                .fold(Ticks::default(), |sum, turn| sum + turn.ticks),
+            client: median(&client),
+            client_busy: median(&busy),
         }
     }
 }
@@ -108,14 +104,8 @@ pub(crate) fn load_average() -> Result<String, Failure> {
     Ok(line.split(' ').take(3).collect::<Vec<_>>().join(", "))
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    quantile(&sorted(values), 0.5)
+fn median(sorted: &[f64]) -> f64 {
+    quantile(sorted, 0.5)
 }
 
 /// Between the two values that are next to it. There is always a value: a load has at least one round.
@@ -131,9 +121,10 @@ mod tests {
 
     #[test]
     fn the_median_is_in_the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
-        assert_eq!(median([7.0].into_iter()), 7.0);
+        assert_eq!(median(&[1.0, 2.0, 3.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 3.0, 4.0]), 2.5);
+        assert_eq!(median(&[7.0]), 7.0);
+        assert_eq!(quantile(&[1.0, 2.0], 0.0), 1.0);
         assert_eq!(quantile(&[0.0, 1.0, 2.0, 3.0, 4.0], 0.75), 3.0);
     }
 }

@@ -20,7 +20,7 @@ const OTHER_FILES: usize = 64;
 #[derive(Args)]
 pub(crate) struct Plan {
     /// How long it may take in all; what is left when each load has had its rounds makes more of them
-    #[arg(long, value_name = "SECONDS", default_value_t = 330)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 360)]
     budget: u64,
     /// The servers of this program that take part
     #[arg(long, value_enum, value_delimiter = ',',
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     #[arg(long, value_name = "MIB", default_value_t = 128)]
     pub(crate) max_in_flight: usize,
     /// How long a server is measured in its turn, at least
-    #[arg(long, value_name = "MS", default_value_t = 100)]
+    #[arg(long, value_name = "MS", default_value_t = 50)]
     pub(crate) turn: u64,
     /// How many rounds there are, at least
     #[arg(long, default_value_t = 3)]
@@ -135,6 +135,13 @@ impl Plan {
     /// All loads that are tried, in the same order.
     pub(crate) fn all_loads(&self) -> impl Iterator<Item = Load> {
         self.connections.iter().flat_map(|&n| self.loads(n))
+    }
+
+    /// What the loads differ in beside the number of connections: messages in flight and bytes.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.depths
+            .iter()
+            .flat_map(|&depth| self.sizes.iter().map(move |&size| (depth, size)))
     }
 
     /// Whether what is asked for can be measured.

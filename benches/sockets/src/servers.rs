@@ -35,6 +35,9 @@ pub(crate) enum Server {
     Tokio,
     /// tokio-tungstenite, one thread
     TokioTungstenite,
+    /// tokio-tungstenite with a read buffer of 8 KiB, one thread
+    #[value(name = "tokio-tungstenite-8k")]
+    TokioTungstenite8k,
     /// fastwebsockets behind hyper, on tokio, one thread
     Fastwebsockets,
     /// tokio-websockets, one thread
@@ -52,6 +55,7 @@ impl Server {
             Self::Mio => on_mio::serve(),
             Self::Tokio => serve_on_tokio(on_tokio::echo),
             Self::TokioTungstenite => serve_on_tokio(tokio_tungstenite::echo),
+            Self::TokioTungstenite8k => serve_on_tokio(tokio_tungstenite::echo_8k),
             Self::Fastwebsockets => serve_on_tokio(fastwebsockets::echo),
             Self::TokioWebsockets => serve_on_tokio(tokio_websockets::echo),
             Self::SockudoWs => serve_on_tokio(sockudo_ws::echo),

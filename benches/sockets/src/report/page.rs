@@ -4,12 +4,15 @@ use std::fmt::Write;
 use std::time::SystemTime;
 use std::{fmt, fs, thread};
 
-use super::{Figures, Report, load_average, median};
+use super::{Figures, Report, load_average, median, quantile};
 use crate::Failure;
+use crate::contestant::Ticks;
 use crate::rounds::Load;
 
 /// From this share on, the kernel is said to dominate.
 const DOMINATES: f64 = 0.75;
+/// Up to this many times the CPU time of the cheapest server, another is said to be near it.
+const NEAR: f64 = 1.25;
 /// Where the kernel's clock did not tick often enough.
 const UNKNOWN: &str = "?";
 /// The crates whose versions say what was compared.
@@ -41,57 +44,22 @@ impl Report<'_> {
         self.kernel(&mut page, &rows)?;
 
         writeln!(page, "\n## CPU time of the server for one message, in µs\n")?;
+        self.table(&mut page, &rows, |figures| micros(figures.cpu))?;
         writeln!(
             page,
-            "The user's part in brackets: all that a library can change. The rest is the kernel's: the \
-             calls, the copies,\nthe loopback.\n"
+            "\nThe same in the cheapest round of each server: what it comes to when nothing disturbs.\n"
         )?;
-        self.table(&mut page, &rows, |figures| {
-            let user = figures
-                .kernel
-                .map_or_else(|| UNKNOWN.to_owned(), |k| micros(figures.cpu * (1.0 - k)));
-            format!("{} ({user})", micros(figures.cpu))
-        })?;
+        self.table(&mut page, &rows, |figures| micros(figures.cpu_least))?;
 
         writeln!(page, "\n## Messages per second\n")?;
         writeln!(
             page,
-            "These depend on what else the machine did, the CPU times hardly. Where the client runs \
-             nearly all the time,\nthe client is what they measure.\n"
+            "These depend on what else the machine did, much more than CPU times do.\n"
         )?;
         self.table(&mut page, &rows, |figures| {
             thousands(figures.messages_per_second)
         })?;
-
-        writeln!(page, "\n## The client, and how sure the figures are\n")?;
-        writeln!(
-            page,
-            "The client's CPU time for one message and how much of the time it ran: medians over the \
-             servers. Scatter: how\nfar the middle half of a server's rounds is apart, as a part of its \
-             median CPU time; the median and the worst of the\nservers. What differs by less than the \
-             scatter does not differ.\n"
-        )?;
-        writeln!(
-            page,
-            "| {LOAD} | rounds | client, µs | client ran | scatter | worst |"
-        )?;
-        writeln!(page, "|---|---|---|---|---|---|---|---|")?;
-        for (load, figures) in &rows {
-            let rounds = self
-                .samples
-                .iter()
-                .filter(|s| s.load == *load)
-                .map(|s| s.round);
-            writeln!(
-                page,
-                "| {load} | {} | {} | {} | {} | {} |",
-                rounds.max().map_or(0, |last| last + 1),
-                micros(median(figures.iter().map(|f| f.client))),
-                percent(median(figures.iter().map(|f| f.client_busy))),
-                percent(median(figures.iter().map(|f| f.scatter))),
-                percent(figures.iter().map(|f| f.scatter).fold(0.0, f64::max)),
-            )?;
-        }
+        self.certainty(&mut page, &rows)?;
         Ok(page)
     }
 
@@ -125,6 +93,12 @@ impl Report<'_> {
             self.plan.turn,
             self.versions(),
         )?;
+        if self.was_busy()? {
+            writeln!(
+                page,
+                "Other programs kept the machine busy: take ratios, and the cheapest rounds, rather than rates.\n"
+            )?;
+        }
         writeln!(
             page,
             "Text messages of ASCII. Every server has one thread, but for `sockless std`, which has one for \
@@ -135,58 +109,113 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// Says where the kernel decides, by the figures of the servers of this program.
+    /// Says what the kernel takes, and what is left to differ by.
     fn kernel(&self, page: &mut String, rows: &[(Load, Vec<Figures>)]) -> fmt::Result {
         writeln!(page, "\n## Where the kernel decides\n")?;
-        let mut dominated = Vec::new();
         let mut table = format!(
-            "| {LOAD} | kernel's share, least | most | dearest / cheapest | the same, user's part |\n\
-             |---|---|---|---|---|---|---|\n"
+            "| in flight | bytes | {} |\n|---|---|{}\n",
+            self.titles.join(" | "),
+            "---:|".repeat(self.titles.len()),
         );
-        for (load, figures) in rows {
-            let figures = &figures[..self.internal];
-            let Some(shares) = figures.iter().map(|f| f.kernel).collect::<Option<Vec<_>>>() else {
+        for (depth, size) in self.plan.kinds() {
+            let alike: Vec<_> = rows
+                .iter()
+                .filter(|(load, _)| load.depth == depth && load.size == size)
+                .map(|(_, figures)| figures)
+                .collect();
+            if alike.is_empty() {
+                continue;
+            }
+            let costs: Vec<_> = (0..self.titles.len())
+                .map(|server| relative_cost(&alike, server))
+                .collect();
+            let shares: Vec<_> = (0..self.titles.len())
+                .map(|server| kernel_share(&alike, server))
+                .collect();
+            let cells: Vec<_> = costs
+                .iter()
+                .zip(&shares)
+                .map(|(cost, share)| {
+                    let share = share.map_or_else(|| UNKNOWN.to_owned(), percent);
+                    format!("{cost:.2} ({share})")
+                })
+                .collect();
+            writeln!(table, "| {depth} | {size} | {} |", cells.join(" | "))?;
+
+            let mut known: Vec<_> = shares[..self.internal].iter().flatten().copied().collect();
+            known.sort_by(f64::total_cmp);
+            let [least, .., most] = known[..] else {
                 continue;
             };
-            let (least, most) = range(shares.iter().copied());
-            let (cheapest, dearest) = range(figures.iter().map(|f| f.cpu));
-            let (user_least, user_most) =
-                range(figures.iter().zip(&shares).map(|(f, k)| f.cpu * (1.0 - k)));
+            let near: Vec<_> = (0..self.titles.len())
+                .filter(|&server| costs[server] <= NEAR)
+                .map(|server| &*self.titles[server])
+                .collect();
+            let middle = median(&known);
+            let verdict = if middle >= DOMINATES {
+                ", so it dominates"
+            } else {
+                ""
+            };
             writeln!(
-                table,
-                "| {load} | {} | {} | {:.2} | {} |",
+                page,
+                "* {depth} in flight, {size} bytes: the kernel takes {} to {} of a Rust server's CPU time, \
+                 {} in the median{verdict}. Within {} of the cheapest: {}.",
                 percent(least),
                 percent(most),
-                dearest / cheapest,
-                if user_least > 0.0 {
-                    format!("{:.1}", user_most / user_least)
-                } else {
-                    UNKNOWN.to_owned()
-                },
+                percent(middle),
+                percent(NEAR - 1.0),
+                near.join(", "),
             )?;
-            if least >= DOMINATES {
-                dominated.push(dearest / cheapest);
-            }
         }
-        let (smallest, largest) = range(dominated.iter().copied());
-        match dominated.len() {
-            0 => writeln!(
-                page,
-                "In none of the {} loads does the kernel take {} or more of every Rust server's CPU time.\n",
-                rows.len(),
-                percent(DOMINATES),
-            )?,
-            n => writeln!(
-                page,
-                "In {n} of the {} loads the kernel takes {} or more of every Rust server's CPU time; there the \
-                 dearest server\ntakes between {smallest:.2} and {largest:.2} times the CPU time of the cheapest, \
-                 whatever their libraries do. What the\nlibraries differ by is the user's part. The Rust \
-                 servers, at each load:\n",
-                rows.len(),
-                percent(DOMINATES),
-            )?,
-        }
+        writeln!(
+            page,
+            "\nFrom {} on it is said to dominate: what servers differ by there is how often they call it, and \
+             little that a\nlibrary does between two calls. The table has the CPU time of each server in \
+             relation to the cheapest one's at the\nsame load, as the geometric mean over all numbers of \
+             connections, and in brackets the kernel's share of it, from the\nkernel's clock, which samples: \
+             a few percent more or less.\n",
+            percent(DOMINATES),
+        )?;
         page.write_str(&table)
+    }
+
+    fn certainty(&self, page: &mut String, rows: &[(Load, Vec<Figures>)]) -> fmt::Result {
+        writeln!(page, "\n## The client, and how sure the figures are\n")?;
+        writeln!(
+            page,
+            "The client's CPU time for one message and how much of the time it ran (where that is nearly all, \
+             the client is what\nmessages per second measure): medians over the servers. Scatter: how far the \
+             middle half of a server's rounds is\napart, as a part of its median CPU time; the median and the \
+             worst of the servers. What differs by less than the\nscatter does not differ.\n"
+        )?;
+        writeln!(
+            page,
+            "| {LOAD} | rounds | client, µs | client ran | scatter | worst |"
+        )?;
+        writeln!(page, "|---|---|---|---:|---:|---:|---:|---:|")?;
+        for (load, figures) in rows {
+            let rounds = self
+                .samples
+                .iter()
+                .filter(|sample| sample.load == *load && sample.server == 0)
+                .count();
+            let sorted = |value: fn(&Figures) -> f64| {
+                let mut values: Vec<_> = figures.iter().map(value).collect();
+                values.sort_by(f64::total_cmp);
+                values
+            };
+            let scatter = sorted(|figures| figures.scatter);
+            writeln!(
+                page,
+                "| {load} | {rounds} | {} | {} | {} | {} |",
+                micros(median(&sorted(|figures| figures.client))),
+                percent(median(&sorted(|figures| figures.client_busy))),
+                percent(median(&scatter)),
+                percent(quantile(&scatter, 1.0)),
+            )?;
+        }
+        Ok(())
     }
 
     fn table(
@@ -202,6 +231,17 @@ impl Report<'_> {
             writeln!(page, "| {load} | {} |", cells.join(" | "))?;
         }
         Ok(())
+    }
+
+    /// Whether more wanted to run than could, before the run began.
+    fn was_busy(&self) -> Result<bool, Failure> {
+        let running: f64 = self
+            .load_before
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .parse()?;
+        Ok(running >= thread::available_parallelism()?.get() as f64)
     }
 
     fn versions(&self) -> String {
@@ -232,10 +272,22 @@ impl fmt::Display for Load {
     }
 }
 
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, 0.0), |(least, most), value| {
-        (least.min(value), most.max(value))
-    })
+/// The CPU time of a server in relation to the cheapest one's at the same load: the geometric mean.
+fn relative_cost(loads: &[&Vec<Figures>], server: usize) -> f64 {
+    let logarithms = loads.iter().map(|figures| {
+        let cheapest = figures.iter().map(|f| f.cpu).fold(f64::INFINITY, f64::min);
+        (figures[server].cpu / cheapest).ln()
+    });
+    (logarithms.sum::<f64>() / loads.len() as f64).exp()
+}
+
+/// The kernel's share of the CPU time of a server; unknown if its clock never ticked.
+fn kernel_share(loads: &[&Vec<Figures>], server: usize) -> Option<f64> {
+    let ticks = loads
+        .iter()
+        .fold(Ticks::default(), |sum, figures| sum + figures[server].ticks);
+    let all = ticks.user + ticks.system;
+    (all > 0).then(|| ticks.system as f64 / all as f64)
 }
 
 fn micros(nanoseconds: f64) -> String {
