@@ -12,7 +12,7 @@ RESULTS, DOCS = map(pathlib.Path, sys.argv[1:3])
 OURS, BAR = "sockless", "ideal"
 # Prototypes of this benchmark, and crates that lack UTF-8 checks, pongs or limits.
 NO_PEERS = {"(floor)", "ideal", "ideal-safe", "ideal-owned", "sockless, by reference"}
-INCOMPLETE = {"websocket-sans-io", "web-socket", "ratchet_core"}
+INCOMPLETE = {"websocket-sans-io", "web-socket", "ratchet_core", "soketto"}
 RECEIVE = ["text20", "text125", "text1k", "cjk1k", "bin64k", "bin1m", "frag1m", "pings", "random"]
 LABELS = {
     "text20": "20 B text", "text125": "125 B text", "text1k": "1 KiB text", "cjk1k": "1 KiB CJK",
