@@ -93,15 +93,17 @@
 //!   │ The last bytes are written. Behind a Close of ours   │
 //!   │ the peer's messages still come, until Event::Close.  │
 //!   └────────┬─────────────────────────────────────────────┘
-//!            │ server: both Closes are exchanged; failed or refused: the last byte is written;
-//!            ▼ client: the server has ended the transport
+//!            │ server: both Closes are exchanged
+//!            │ client: the server has ended the transport
+//!            ▼ after a failure or a refusal: the last byte is written
 //!   ┌──────────────────── State::Closed ───────────────────┐
 //!   │ Transport::ShutWrite, and read on to the end; then   │
 //!   │ Transport::Drop                                      │
 //!   └──────────────────────────────────────────────────────┘
-//!
-//!   From every state: end_of_stream and transport_reset lead to Closed and say how it ended (Ending).
 //! ```
+//!
+//! From every state [`Connection::end_of_stream`] and [`Connection::transport_reset`] lead to Closed, and
+//! say how it ended: [`Ending`].
 //!
 //! `Event::Request` is the only event that waits for an answer of yours. `Event::Close`, `Event::Fail` and
 //! `Event::Rejected` are each the last one.
@@ -109,14 +111,16 @@
 //! # A byte's way
 //!
 //! ```text
-//!  read ─▶ your buffer ─▶ receive ─┬─ handshake ─▶ head, checks ────────────▶ Request, Open, Rejected
-//!                                  ├─ whole message in it ─▶ unmask, UTF-8 ─▶ Text, Binary (lent)
-//!                                  └─ anything else ─▶ frame ─▶ message ────▶ Text, Binary (gathered)
-//!                                                        └─ control frame ──▶ Ping, Pong, Close
-//!                                                             │ the answer
-//!  send_text ─▶ deflate, if agreed ─▶ frame, mask ─▶ queue ◀──┘
-//!                                                      │
-//!  write ◀────────────────────── output ◀──────────────┘        sent(n) takes n bytes from the queue
+//!  read ─▶ your buffer ─▶ receive
+//!    connecting ────────────────▶ head, checks ───▶ Request, Open, Rejected
+//!    a whole message is in it ──▶ unmask, UTF-8 ──▶ Text, Binary (lent from it)
+//!    anything else ─▶ frame ─┬──▶ message ────────▶ Text, Binary (gathered)
+//!                            └──▶ control frame ──▶ Ping, Pong, Close
+//!                                   │ the answer
+//!                                   ▼
+//!  send_text ─▶ deflate, if agreed ─▶ frame, mask ─▶ queue ─▶ output ─▶ write
+//!                                                      ▲                  │
+//!                                                      └───── sent(n) ────┘
 //! ```
 //!
 //! [The design](_design) has the same with file names, and the reasons.
