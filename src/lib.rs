@@ -230,6 +230,8 @@ pub use prepared::Prepared;
 
 #[cfg(doc)]
 #[doc = include_str!("docs/cookbook.md")]
+#[doc = include_str!("docs/cookbook/asynchronous.md")]
+#[doc = include_str!("docs/cookbook/messages.md")]
 pub mod _cookbook {}
 
 #[cfg(doc)]
