@@ -231,6 +231,9 @@ impl Config {
     ///
     /// This and the other times take effect by [`tick`](crate::Connection::tick), and not at all
     /// without it. [`Duration::MAX`] means without end.
+    ///
+    /// Nor do they while a connection is [split](crate::Connection::split), for the halves have no
+    /// clock.
     #[must_use]
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
@@ -242,6 +245,11 @@ impl Config {
     ///
     /// The pong may be late while the ping waits behind output that moves, or while a frame arrives
     /// that no pong can overtake.
+    ///
+    /// A pong counts when it is received. A caller that stops reading for the sake of back-pressure
+    /// does not see it, for it waits behind the input that was not read: then `timeout` has to be longer
+    /// than such a pause, or the peer fails that did nothing wrong. Not after
+    /// [`split`](crate::Connection::split).
     #[must_use]
     pub const fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         (self.ping_interval, self.pong_timeout) = (interval, timeout);
@@ -249,7 +257,8 @@ impl Config {
     }
 
     /// How long the peer may be silent on an open connection, before it fails with code 1001.
-    /// Default: without end.
+    /// Default: without end. Not after
+    /// [`split`](crate::Connection::split).
     #[must_use]
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
@@ -257,7 +266,8 @@ impl Config {
     }
 
     /// How long a message may take from its first frame to its end, before the connection fails with
-    /// code 1008. Default: without end.
+    /// code 1008. Default: without end. Not after
+    /// [`split`](crate::Connection::split).
     #[must_use]
     pub const fn message_timeout(mut self, timeout: Duration) -> Self {
         self.message_timeout = timeout;
@@ -265,7 +275,8 @@ impl Config {
     }
 
     /// How long everything may take from the first Close, failure or refusal to the end of the
-    /// transport, output that the peer does not read included. Default: 10 seconds. (§7.1.1)
+    /// transport, output that the peer does not read included. Default: 10 seconds. (§7.1.1) Not after
+    /// [`split`](crate::Connection::split).
     #[must_use]
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;

@@ -235,7 +235,9 @@ impl Connection {
     /// way, rather than ended: [`Ending::reset`] says so.
     ///
     /// A write that fails is no reason yet: what the peer sent before may still wait to be read, its
-    /// Close among it.
+    /// Close among it. So stop writing, read on until the transport ends or fails, and call this one
+    /// then, whichever it was, because the write had failed. [`end_of_stream`](Self::end_of_stream) is
+    /// for a transport that ended in order.
     pub fn transport_reset(&mut self) -> Ending {
         self.end(Reset::Yes)
     }
@@ -389,6 +391,10 @@ impl Connection {
     /// A server queues a header and a reference to the payload. A client has to mask each frame with
     /// a key of its own, so it masks a copy; so does a connection whose
     /// [`Config::fragment_size`] is below the payload's length.
+    ///
+    /// A broadcast can reach a connection just after its peer's Close, or after its failure: that
+    /// receiver answers [`SendError::Closed`], which says only that it is on its way out. Go on with the
+    /// others.
     ///
     /// # Errors
     ///
@@ -642,8 +648,10 @@ impl Connection {
 
     /// The two halves of an open connection, for two tasks that share no lock.
     ///
-    /// Deadlines rest while it is split. [`join`](Self::join) puts the halves together again, to ask
-    /// how the connection ended, for example.
+    /// The halves have no clock: deadlines rest while it is split, keepalive among them, and a caller
+    /// that wants them needs timers of its own. [`Sender::is_finished`] says when to shut the write side
+    /// of the transport. [`join`](Self::join) puts the halves together again, to ask how the connection
+    /// ended, for example.
     ///
     /// # Errors
     ///
@@ -661,6 +669,9 @@ impl Connection {
     }
 
     /// Puts the halves of one connection together again; those of two make no sense.
+    ///
+    /// Meant for the end of a connection. To one that goes on with [`tick`](Self::tick), the time that it
+    /// was split was silence, whatever was received in it.
     #[must_use]
     pub fn join(receiver: Receiver, sender: Sender) -> Self {
         Self {

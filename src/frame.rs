@@ -7,8 +7,8 @@
 //! # Order of the checks
 //!
 //! A header that breaks several rules is reported for the first of these, each as soon as the byte
-//! that decides it is there (`R132`): reserved bits, opcode, FIN of a control frame; length of a
-//! control frame, mask; highest bit of the length, minimal form of the length, size limit.
+//! that decides it is there: reserved bits, opcode, FIN of a control frame; length of a control frame,
+//! mask; highest bit of the length, minimal form of the length, size limit.
 //!
 //! [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 
@@ -185,8 +185,8 @@ impl Header {
         Ok(Some((header, 2 + length_size + mask_size)))
     }
 
-    /// Writes the header to the start of `buffer` and returns it, its length in the shortest form
-    /// (R261); `None` if the payload's length is not below 2^63.
+    /// Writes the header to the start of `buffer` and returns it, its length in the shortest form;
+    /// `None` if the payload's length is not below 2^63.
     #[inline]
     #[must_use]
     pub fn encode<'b>(&self, buffer: &'b mut [u8; MAX_HEADER_SIZE]) -> Option<&'b [u8]> {

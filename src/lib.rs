@@ -48,7 +48,9 @@
 //! }
 //! ```
 //!
-//! A client begins with [`Connection::client`] and otherwise does the same.
+//! A client begins with [`Connection::client`] and otherwise does the same. Complete programs are
+//! `examples/echo_std.rs` and `examples/client_std.rs`; the [cookbook](_cookbook) has the loop for TLS,
+//! HTTP stacks, tokio and two tasks.
 //!
 //! # Three concepts
 //!
@@ -66,53 +68,118 @@
 //! back-pressure is a number: [`Connection::buffered_amount`]. A caller that stops reading while that is
 //! high stops its peer as well; what the connection queues by itself is bounded.
 //!
-//! # Back-pressure
+//! Two more methods, for those who want them: [`Connection::tick`] for deadlines, and
+//! [`Connection::transport`] for an end that loses nothing.
 //!
-//! * What you send is kept until it is written: [`Connection::buffered_amount`] says how much that is. A
-//!   producer stops, or drops the peer, above a mark of its own.
-//! * What the peer makes the connection send, pongs above all, is bounded by
-//!   [`Config::high_water_mark`]: above it only the latest ping is answered, ahead of what waits.
-//! * To hold back a peer whose messages cause your output (an echo, a relay), do not read while more
-//!   than your mark is pending: the transport's own flow control does the rest. The loop above does so
-//!   with a mark of nothing. For what you send of your own accord stop producing instead, and read on:
-//!   two ends that both stop reading wait for each other for ever.
-//! * One call of [`Connection::receive`] returns one event, so how many are handled in a turn is the
-//!   caller's choice.
+//! # The life of a connection
 //!
-//! # Testing without sockets
-//!
-//! Two connections are a test: what one writes the other receives.
-//!
+//! ```text
+//!    Connection::server          Connection::client           Connection::upgraded
+//!            │                           │                              │
+//!            ▼                           ▼                              │
+//!   ┌────────────────── State::Connecting ─────────────────┐            │
+//!   │ Event::Request,                 Event::Open          │            │
+//!   │ then accept or respond          or Event::Rejected   │            │
+//!   └────────┬────────────────────────────────────┬────────┘            │
+//!            │ accepted                           │ refused, rejected,  │
+//!            ▼                                    │ failed              │
+//!   ┌───────────────────── State::Open ───────────┼────────┐            │
+//!   │ Event::Text, Binary, Ping, Pong             │        │ ◀──────────┘
+//!   │ send_text, send_binary, send_ping, ...      │        │
+//!   └────────┬───────────────────────────┬────────┼────────┘
+//!            │ close, or Event::Close    │ Event::Fail
+//!            ▼                           ▼        ▼
+//!   ┌──────────────────── State::Closing ──────────────────┐
+//!   │ The last bytes are written. Behind a Close of ours   │
+//!   │ the peer's messages still come, until Event::Close.  │
+//!   └────────┬─────────────────────────────────────────────┘
+//!            │ server: both Closes are exchanged
+//!            │ client: the server has ended the transport
+//!            ▼ after a failure or a refusal: the last byte is written
+//!   ┌──────────────────── State::Closed ───────────────────┐
+//!   │ Transport::ShutWrite, and read on to the end; then   │
+//!   │ Transport::Drop                                      │
+//!   └──────────────────────────────────────────────────────┘
 //! ```
-//! use sockless::{Config, Connection, Event, Role};
 //!
-//! fn pump(from: &mut Connection, to: &mut Connection) -> Vec<Event<'static>> {
-//!     let mut bytes = from.take_output();
-//!     let mut input = &mut bytes[..];
-//!     core::iter::from_fn(|| to.receive(&mut input).map(Event::into_owned)).collect()
-//! }
+//! From every state [`Connection::end_of_stream`] and [`Connection::transport_reset`] lead to Closed, and
+//! say how it ended: [`Ending`].
 //!
-//! # #[cfg(feature = "getrandom")] {
-//! let mut client = Connection::upgraded(Role::Client, Config::default());
-//! let mut server = Connection::upgraded(Role::Server, Config::default());
-//! client.send_text("hello").unwrap();
-//! assert_eq!(pump(&mut client, &mut server), [Event::Text("hello".into())]);
-//! # }
+//! `Event::Request` is the only event that waits for an answer of yours. `Event::Close`, `Event::Fail` and
+//! `Event::Rejected` are each the last one.
+//!
+//! # A byte's way
+//!
+//! ```text
+//!  read ─▶ your buffer ─▶ receive
+//!    connecting ────────────────▶ head, checks ───▶ Request, Open, Rejected
+//!    a whole message is in it ──▶ unmask, UTF-8 ──▶ Text, Binary (lent from it)
+//!    anything else ─▶ frame ─┬──▶ message ────────▶ Text, Binary (gathered)
+//!                            └──▶ control frame ──▶ Ping, Pong, Close
+//!                                   │ the answer
+//!                                   ▼
+//!  send_text ─▶ deflate, if agreed ─▶ frame, mask ─▶ queue ─▶ output ─▶ write
+//!                                                      ▲                  │
+//!                                                      └───── sent(n) ────┘
 //! ```
 //!
-//! # More
+//! [The design](_design) has the same with file names, and the reasons.
 //!
-//! Two more methods, for those who want them: [`Connection::tick`] for deadlines, and [`Connection::transport`]
-//! for an end that loses nothing.
+//! # Pages
+//!
+//! * [Cookbook](_cookbook): servers, clients, TLS, hyper and axum, HTTP/2, asynchronous loops, streaming,
+//!   broadcast, deadlines, back-pressure, `no_std`, tests without sockets.
+//! * [Migration](_migration) from tungstenite, tokio-tungstenite and fastwebsockets, call by call.
+//! * [Design](_design): decisions, what was refused, rooms, invariants, how to add things.
+//! * [`handshake`] for HTTP stacks and HTTP/2, [`deflate`](deflate/index.html) for compression, [`frame`], [`mask`], [`utf8`] and
+//!   [`close`](mod@close) for layers that are usable alone.
 //!
 //! # Features
 //!
-//! * `std` (default): [`Ending`] converts to `std::io::Result`; vector instructions are chosen at run
-//!   time for UTF-8 and searching. Without it the crate is `no_std` with `alloc`.
-//! * `getrandom` (default): the operating system as the source of a client's masks; without it
-//!   [`Config::entropy`] has to be set.
-//! * `deflate`: compressed messages, RFC 7692, where `Config::deflate` configures them. It needs `std`,
-//!   for the sake of its codec.
+//! | Feature | Default | Effect |
+//! |---|---|---|
+//! | `std` | yes | [`Ending`] converts to `std::io::Result`; vector instructions are chosen at run time for UTF-8 and searching. Without it the crate is `no_std` with `alloc` |
+//! | `getrandom` | yes | the operating system is the source of a client's masks; without it [`Config::entropy`] has to be set |
+//! | `deflate` | no | compressed messages, RFC 7692, where `Config::deflate` configures them; needs `std`, for its codec does |
+//!
+//! Features add API and change no behaviour. With `--cfg sockless_no_unsafe` in `RUSTFLAGS` the crate
+//! forbids unsafe code; without it there are three calls, in one file, `src/fast.rs`.
+//!
+//! # Limits
+//!
+//! All are set in [`Config`], finite by default and exact: what is at the limit passes. `SECURITY.md` names
+//! the tests on both sides of each.
+//!
+//! | Limit | Default | Why this much | Above it |
+//! |---|---|---|---|
+//! | [`max_frame_size`](Config::max_frame_size) | 16 MiB | a message may be one frame; judged at the header, and memory follows what has arrived | 1009 |
+//! | [`max_message_size`](Config::max_message_size) | 16 MiB | what a peer can make this end gather; inflated size if compressed | 1009 |
+//! | [`max_fragments`](Config::max_fragments) | 131,072 | fragments cost no memory, so this ends only messages that never end | 1008 |
+//! | [`high_water_mark`](Config::high_water_mark) | 64 KiB | a peer that pings and does not read: above it only its latest ping is answered | fewer pongs |
+//! | [`max_head_size`](Config::max_head_size) | 16 KiB | cookies and tokens have room; what the handshake may gather | 431, or failure |
+//! | [`max_headers`](Config::max_headers) | 100 | more than browsers and proxies send | 431, or failure |
+//! | [`max_interim_responses`](Config::max_interim_responses) | 8 | a client skips 100, 102 and 103, but not without end | failure |
+//! | [`max_response_body`](Config::max_response_body) | 16 KiB | the text of a refusal, for people | cut |
+//! | [`max_early_data`](Config::max_early_data) | 64 KiB | what a client sends before its request is answered | failure |
+//! | [`handshake_timeout`](Config::handshake_timeout) | 30 s | a slow network, not a peer that sends a byte a minute | 408, or failure |
+//! | [`close_timeout`](Config::close_timeout) | 10 s | the Close is behind what is queued | the transport is dropped |
+//! | [`keepalive`](Config::keepalive) | off | whether pings are wanted depends on who pays for them | 1011 |
+//! | [`idle_timeout`](Config::idle_timeout) | off | silence is normal for some protocols | 1001 |
+//! | [`message_timeout`](Config::message_timeout) | off | depends on the size of messages | 1008 |
+//! | `DeflateConfig::max_ratio` | off | `max_message_size` bounds inflating already | 1009 |
+//!
+//! Times take effect by [`Connection::tick`] alone. What you send has no limit:
+//! [`Connection::buffered_amount`] is for you to watch.
+//!
+//! # What it does not do
+//!
+//! * No I/O, no TLS, no DNS, no proxies: that is the loop's surroundings.
+//! * No `Stream`, `Sink`, `AsyncRead` or connection type of a runtime.
+//! * No text of HTTP/2 or HTTP/3: their stack makes the stream, [`handshake`] has the checks.
+//! * No redirects, cookies, authentication or routing: a client hands you the response, a server the request.
+//! * No decoding of `%` escapes in paths and queries.
+//! * No extensions but permessage-deflate, and no version but 13.
+//! * No connection limits and no rate limits: those are of a server, not of a connection.
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
@@ -158,6 +225,22 @@ pub use event::{Ending, Event};
 pub use frame::Role;
 pub use handshake::{ClientRequest, Request, Response};
 pub use prepared::Prepared;
+
+// Pages, of which users compile nothing.
+
+#[cfg(doc)]
+#[doc = include_str!("docs/cookbook.md")]
+#[doc = include_str!("docs/cookbook/asynchronous.md")]
+#[doc = include_str!("docs/cookbook/messages.md")]
+pub mod _cookbook {}
+
+#[cfg(doc)]
+#[doc = include_str!("docs/migration.md")]
+pub mod _migration {}
+
+#[cfg(doc)]
+#[doc = include_str!("../DESIGN.md")]
+pub mod _design {}
 
 /// The code in README is compiled.
 #[cfg(all(doctest, feature = "std"))]

@@ -40,7 +40,8 @@ pub(crate) enum Reply<'a> {
 /// The receiving half of a connection that was [split](crate::Connection::split).
 ///
 /// It shares nothing with the [`Sender`](crate::Sender). What a received frame obliges the other half
-/// to send is returned with the event, for the caller to carry over.
+/// to send is returned with the event, for the caller to carry over. It has no clock: the deadlines of
+/// [`Config`] rest.
 ///
 /// ```
 /// use sockless::{Config, Connection, Event, Role};

@@ -33,6 +33,11 @@ pub enum Fin {
 ///
 /// It shares nothing with the [`Receiver`](crate::Receiver): what that one owes the peer comes here by
 /// [`fulfill`](Self::fulfill).
+///
+/// It has no clock and no [`transport`](crate::Connection::transport). What ends the transport is
+/// [`is_finished`](Self::is_finished), to be asked when the output is written: shut the write side then,
+/// and let the receiving task read on to the end. With [`Connection::join`](crate::Connection::join) the
+/// halves say how it ended.
 pub struct Sender {
     pub(crate) queue: Queue,
     gate: Gate,

@@ -74,7 +74,7 @@ pub struct Extension<'h> {
 }
 
 impl<'h> Extension<'h> {
-    /// The name as sent. Names are compared exactly, case included: R106.
+    /// The name as sent. Names are compared exactly, case included.
     #[must_use]
     pub const fn name(&self) -> &'h str {
         self.name

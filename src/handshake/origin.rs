@@ -10,7 +10,12 @@ use super::authority::Authority;
 /// Compares whole and without regard to ASCII case; a port that is the scheme's default need not be
 /// written. `null`, and whatever is not of the form `scheme://host` or `scheme://host:port`, is the
 /// same as nothing, not even as itself. A server that knows users by their cookies should answer
-/// requests of foreign origins with 403 (RFC 6455 §10.2):
+/// requests of foreign origins with 403 (RFC 6455 §10.2).
+///
+/// `allowed` is the origin that browsers see. Behind a proxy that ends TLS that is `https://` and the
+/// public name, though this server is spoken to in plain HTTP: write it down in the configuration. Do not
+/// put it together from `Host` and the scheme of this hop, nor from a header such as
+/// `X-Forwarded-Proto`, unless the proxy overwrites it.
 ///
 /// ```
 /// use sockless::handshake::same_origin;

@@ -76,13 +76,17 @@ impl Request {
         self.text(self.method_size + 1, self.target_size)
     }
 
-    /// The path of the target as sent, escapes included; starts with `/` (§4.2.1).
+    /// The path of the target as sent; starts with `/` (§4.2.1).
+    ///
+    /// Escapes such as `%20` are in it as they came: to decode them is the caller's part, and to do so
+    /// after splitting the path, for `%2F` is no separator.
     #[must_use]
     pub fn path(&self) -> &str {
         Target::split(self.target()).path
     }
 
-    /// What follows the `?` of the target, as sent (§3).
+    /// What follows the `?` of the target, as sent (§3): `%` escapes, and `+` for a space in a form, are
+    /// the caller's to decode.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         Target::split(self.target()).query
