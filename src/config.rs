@@ -241,7 +241,8 @@ impl Config {
     /// 1011 when its pong is not there `timeout` after it was written. Default: no pings. (§5.5.2)
     ///
     /// The pong may be late while the ping waits behind output that moves, or while a frame arrives
-    /// that no pong can overtake.
+    /// that no pong can overtake. A ping that comes due inside a frame that is
+    /// [sent in pieces](crate::Connection::send_frame_header) waits for the end of that frame.
     #[must_use]
     pub const fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         (self.ping_interval, self.pong_timeout) = (interval, timeout);

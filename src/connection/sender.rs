@@ -443,6 +443,11 @@ impl Sender {
         matches!(self.gate, Gate::Open | Gate::InFrame)
     }
 
+    /// A frame is being sent in pieces, so nothing else can be.
+    pub(crate) const fn is_in_frame(&self) -> bool {
+        matches!(self.gate, Gate::InFrame)
+    }
+
     #[inline]
     const fn check_open(&self) -> Result<(), SendError> {
         match self.gate {
