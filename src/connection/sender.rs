@@ -218,6 +218,10 @@ impl Sender {
         if !opcode.is_control() {
             let begun = self.parts.unwrap_or(opcode);
             self.parts = if fin { None } else { Some(begun) };
+            #[cfg(feature = "deflate")]
+            if fin {
+                self.end_deflated_parts();
+            }
         }
         let body = CodeReader::default();
         self.frame = OpenFrame {
