@@ -244,7 +244,8 @@ impl Config {
     /// 1011 when its pong is not there `timeout` after it was written. Default: no pings. (§5.5.2)
     ///
     /// The pong may be late while the ping waits behind output that moves, or while a frame arrives
-    /// that no pong can overtake.
+    /// that no pong can overtake. A ping that comes due inside a frame that is
+    /// [sent in pieces](crate::Connection::send_frame_header) waits for the end of that frame.
     ///
     /// A pong counts when it is received. A caller that stops reading for the sake of back-pressure
     /// does not see it, for it waits behind the input that was not read: then `timeout` has to be longer

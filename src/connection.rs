@@ -23,6 +23,7 @@ pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -271,6 +272,7 @@ impl Connection {
                 heard: mem::take(&mut self.receiver.heard),
                 message: self.receiver.message_in_progress(),
                 is_mid_frame: self.receiver.is_mid_frame(),
+                can_ping: !self.sender.is_in_frame(),
                 written: self.sender.queue.written(),
             };
             match self.receiver.clock.tick(now, &seen) {
@@ -750,11 +752,16 @@ impl Connection {
         let event = self
             .receiver
             .receive_with(input, |reply| self.sender.reply(reply));
-        if let Some(Event::Pong(payload)) = &event {
-            self.receiver
-                .clock
-                .on_pong(payload, self.sender.queue.written());
-        }
+        let pong = match &event {
+            Some(Event::Pong(payload)) => Cow::Borrowed(&**payload),
+            Some(Event::FramePayload(_)) => {
+                Cow::Owned(self.receiver.take_pong().unwrap_or_default())
+            }
+            _ => return event,
+        };
+        self.receiver
+            .clock
+            .on_pong(&pong, self.sender.queue.written());
         event
     }
 

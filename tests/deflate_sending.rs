@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use common::*;
 use deflate_support::*;
 use sockless::deflate::Parameters;
+use sockless::frame::{Header, Opcode};
 use sockless::{
     Compression, Config, Connection, DeflateConfig, Delivery, EntropyError, Event, Fin, Prepared,
     Role, SendError,
@@ -426,6 +427,32 @@ fn frames_are_not_inflated() {
         assert_eq!(
             ws.receive(&mut input),
             Some(Event::FramePayload(HELLO.into()))
+        );
+    }
+}
+
+/// A compressed message that a frame ended leaves the next one as it begins: compressed or not.
+#[test]
+fn parts_after_a_message_that_a_frame_ended() {
+    for role in ROLES {
+        let mut ws = sender(role, plain(), eager());
+        ws.send_text_part("Hello", Fin::More).unwrap();
+        ws.send_frame_header(&Header {
+            fin: true,
+            rsv1: false,
+            opcode: Opcode::Continuation,
+            mask: None,
+            payload_len: 1,
+        })
+        .unwrap();
+        ws.send_frame_payload(&[0]).unwrap(); // an empty block
+        drain(&mut ws);
+        ws.set_compression(Compression::Never);
+        ws.send_text_part("Hel", Fin::More).unwrap();
+        ws.send_text_part("lo", Fin::Last).unwrap();
+        assert_eq!(
+            written(&mut ws),
+            [wrote(TEXT, "Hel"), wrote(FIN | CONTINUATION, "lo")]
         );
     }
 }

@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use sockless::frame::{Header, Opcode};
 use sockless::{
-    CloseCode, Config, Connection, Delivery, Error, Event, Fin, Role, SendError, Transport,
+    CloseCode, Config, Connection, Delivery, Error, Event, Fin, Role, SendError, State, Transport,
 };
 
 fn raw(role: Role) -> Connection {
@@ -274,6 +276,59 @@ fn t30_pongs_after_a_frame_in_pieces() {
             assert_eq!(data.len(), 3);
             assert_eq!(*data[0], wrote(FIN | BINARY, [0x81; 600]));
             assert_eq!((frames.len(), data[2].payload[0]), (4, 0x83));
+        }
+    }
+}
+
+/// R266: a keepalive ping that comes due inside a frame that is sent in pieces waits for its end.
+#[test]
+fn keepalive_waits_for_the_end_of_a_frame_in_pieces() {
+    let secs = Duration::from_secs;
+    let header = Header {
+        fin: true,
+        rsv1: false,
+        opcode: Opcode::Binary,
+        mask: None,
+        payload_len: 10,
+    };
+    for role in ROLES {
+        let mut ws = open(role, Config::default().keepalive(secs(30), secs(10)));
+        assert_eq!(ws.tick(secs(0)), Some(secs(30)));
+        ws.send_frame_header(&header).unwrap();
+        ws.send_frame_payload(b"12345").unwrap();
+        assert_eq!(ws.tick(secs(31)), None);
+        assert_eq!((ws.poll_event(), ws.state()), (None, State::Open));
+        ws.send_frame_payload(b"67890").unwrap();
+        assert_eq!(ws.tick(secs(32)), Some(secs(42)));
+        let frames = parse(role, &drain(&mut ws));
+        assert_eq!(frames[0], wrote(FIN | BINARY, "1234567890"));
+        assert_eq!((frames.len(), frames[1].first), (2, FIN | PING));
+    }
+}
+
+/// R178: with frames as frames, the peer's pong confirms a ping of this end as ever, however it is cut.
+#[test]
+fn r178_keepalive_knows_its_pong_among_the_frames() {
+    let secs = Duration::from_secs;
+    for role in ROLES {
+        for cut in 0..20 {
+            let config = Config::default().keepalive(secs(30), secs(10));
+            let mut ws = open(role, config.delivery(Delivery::Frames));
+            ws.tick(secs(0));
+            ws.tick(secs(30));
+            let sent = parse(role, &drain(&mut ws));
+            assert_eq!((sent.len(), sent[0].first), (1, FIN | PING));
+            // Another pong before it confirms nothing, and is not taken for its beginning.
+            feed(&mut ws, &frame(peer(role), FIN | PONG, b"other"));
+            ws.tick(secs(31));
+            assert_eq!(ws.round_trip_time(), None);
+            let pong = frame(peer(role), FIN | PONG, &sent[0].payload);
+            let (first, rest) = pong.split_at(cut.min(pong.len()));
+            feed(&mut ws, first);
+            feed(&mut ws, rest);
+            assert_eq!(ws.tick(secs(32)), Some(secs(62)));
+            assert_eq!(ws.round_trip_time(), Some(secs(2)));
+            assert_eq!(ws.poll_event(), None);
         }
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct Seen {
     /// A number for the message in progress, if there is one.
     pub(crate) message: Option<u32>,
     pub(crate) is_mid_frame: bool,
+    /// No frame is being sent in pieces.
+    pub(crate) can_ping: bool,
     /// Bytes written since the connection began.
     pub(crate) written: u64,
 }
@@ -123,7 +125,7 @@ impl Clock {
             })
         });
         running.catch_up(now, seen);
-        running.judge(&self.timeouts)
+        running.judge(&self.timeouts, seen.can_ping)
     }
 
     /// A ping with the payload of the last [`Verdict::Ping`] was queued; `ends_at` as in [`Ping`].
@@ -196,7 +198,7 @@ impl Running {
         }
     }
 
-    fn judge(&self, timeouts: &Timeouts) -> Verdict {
+    fn judge(&self, timeouts: &Timeouts, can_ping: bool) -> Verdict {
         let missed =
             |since: u64, timeout, error| (since.saturating_add(timeout), Verdict::Missed(error));
         let earliest = match self.stage {
@@ -213,6 +215,8 @@ impl Running {
             Stage::Open => {
                 let alive = match &self.ping {
                     Some(ping) => missed(ping.waiting_since, timeouts.pong, Error::PongTimeout),
+                    // The turn of the loop that ends the frame asks again.
+                    None if !can_ping => (NEVER, Verdict::Wait(None)),
                     None => {
                         let payload = (self.pings + 1).to_be_bytes();
                         (

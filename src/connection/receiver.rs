@@ -293,6 +293,14 @@ impl Receiver {
         matches!(self.phase, Phase::Payload) && !self.frame.opcode.is_control()
     }
 
+    /// The payload of the pong that the last piece of a frame has ended.
+    pub(crate) fn take_pong(&mut self) -> Option<Vec<u8>> {
+        match (self.phase, self.frame.opcode) {
+            (Phase::Header, Opcode::Pong) => Some(mem::take(&mut self.control)),
+            _ => None,
+        }
+    }
+
     /// A number for the message in progress, if there is one.
     pub(crate) const fn message_in_progress(&self) -> Option<u32> {
         self.assembler.in_progress()
@@ -485,7 +493,9 @@ impl Receiver {
 
     /// Begins a frame that is handed over as a frame.
     fn begin_frame(&mut self, header: &Header) -> Result<Event<'static>, Error> {
-        if !header.opcode.is_control() {
+        if header.opcode.is_control() {
+            self.control.clear();
+        } else {
             self.assembler.begin_frame(header)?;
         }
         self.phase = Phase::Payload;
@@ -503,7 +513,7 @@ impl Receiver {
         let Frame {
             opcode, fin, rest, ..
         } = self.frame;
-        if opcode == Opcode::Close {
+        if matches!(opcode, Opcode::Close | Opcode::Pong) {
             self.control.extend_from_slice(piece);
         }
         if rest == 0 {

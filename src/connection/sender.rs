@@ -223,6 +223,10 @@ impl Sender {
         if !opcode.is_control() {
             let begun = self.parts.unwrap_or(opcode);
             self.parts = if fin { None } else { Some(begun) };
+            #[cfg(feature = "deflate")]
+            if fin {
+                self.end_deflated_parts();
+            }
         }
         let body = CodeReader::default();
         self.frame = OpenFrame {
@@ -446,6 +450,11 @@ impl Sender {
 
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.gate, Gate::Open | Gate::InFrame)
+    }
+
+    /// A frame is being sent in pieces, so nothing else can be.
+    pub(crate) const fn is_in_frame(&self) -> bool {
+        matches!(self.gate, Gate::InFrame)
     }
 
     #[inline]

@@ -78,7 +78,7 @@ enum Turn {
 
 /// The protocol: everything else in this file is accepting, waiting, and counting.
 fn converse(
-    Peer { stream, ws }: &mut Peer,
+    Peer { stream, ws, .. }: &mut Peer,
     buf: &mut [u8],
     now: Duration,
     messages: &mut u64,
@@ -117,6 +117,8 @@ fn converse(
 struct Peer {
     stream: TcpStream,
     ws: Connection,
+    /// It is noted down in [`Server::ready`], and has its next turn from there.
+    is_ready: bool,
 }
 
 struct Server {
@@ -185,6 +187,9 @@ impl Server {
                 }
             }
             for key in std::mem::take(&mut self.ready) {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.is_ready = false;
+                }
                 self.turn(key);
             }
             while let Some(key) = self.timers.pop(self.now) {
@@ -254,20 +259,25 @@ impl Server {
         place.insert(Peer {
             stream,
             ws: Connection::server(self.config.clone()),
+            is_ready: false,
         });
         self.turn(key);
     }
 
     fn turn(&mut self, key: usize) {
-        // It may have ended since it was noted down.
-        let Some(peer) = self.peers.get_mut(key) else {
+        // It may have ended since it was noted down; and one that is noted down has a single turn, or a
+        // peer that sends without a pause would have more of them each time.
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.is_ready) else {
             return;
         };
         // A connection that breaks is over, and its peer knows; nobody else has to.
         let messages = &mut self.statistics.messages;
         match converse(peer, &mut self.buf, self.now, messages).unwrap_or(Turn::Over) {
             Turn::Wait(due) => self.timers.set(key, due),
-            Turn::Again => self.ready.push(key),
+            Turn::Again => {
+                peer.is_ready = true;
+                self.ready.push(key);
+            }
             Turn::Over => {
                 self.timers.remove(key);
                 drop(self.peers.remove(key));

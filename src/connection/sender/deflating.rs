@@ -41,6 +41,13 @@ impl Sender {
         }
     }
 
+    /// A frame of the caller's own has ended the message that was being sent in parts.
+    pub(super) fn end_deflated_parts(&mut self) {
+        if let Some(outbound) = &mut self.outbound {
+            outbound.parts = false;
+        }
+    }
+
     #[inline(never)]
     pub(super) fn push_deflated(
         &mut self,
