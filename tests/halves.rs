@@ -4,11 +4,13 @@ mod common;
 
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use common::*;
 use proptest::prelude::*;
 use sockless::{
     CloseCode, Config, Connection, Error, Event, Obligation, Receiver, Response, Role, Sender,
+    State,
 };
 
 fn halves(role: Role) -> (Receiver, Sender) {
@@ -298,4 +300,27 @@ proptest! {
             prop_assert!(matches!(ending.error, None | Some(Error::ReservedBits)));
         }
     }
+}
+
+/// What was received while a connection was split is no silence when it is whole again, and a pong
+/// confirms its ping.
+#[test]
+fn r178_joined_halves_have_heard() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let config = Config::default()
+        .idle_timeout(10 * SECOND)
+        .keepalive(4 * SECOND, 7 * SECOND);
+    let mut ws = Connection::upgraded(Role::Server, config);
+    assert_eq!(ws.tick(Duration::ZERO), Some(4 * SECOND));
+    let _ = ws.tick(4 * SECOND);
+    let ping = ws.take_output();
+    let _ = ws.tick(4 * SECOND);
+    let (mut receiver, sender) = ws.split().expect("it is open");
+    let mut pong = frame(Role::Client, FIN | 0xa, &ping[2..]);
+    let event = receiver.receive(&mut &mut pong[..]);
+    assert!(matches!(event, Some((Event::Pong(_), None))), "{event:?}");
+    let mut ws = Connection::join(receiver, sender);
+    let _ = ws.tick(12 * SECOND);
+    assert_eq!((ws.poll_event(), ws.state()), (None, State::Open));
+    assert!(ws.round_trip_time().is_some());
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What it costs to depend on each peer, with its default features where the benchmark does not need others: crates,
-# CPU seconds of a clean release build (one job), bytes added to a stripped program that uses it. Writes
+# What it costs to depend on each peer, with the features that the benchmark needs: crates, CPU seconds of
+# a clean release build (one job), bytes added to a stripped program that uses it. Writes
 # docs/bench/footprint.md; ten minutes.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -28,13 +28,18 @@ without=("$crates" "$seconds" "$bytes")
     echo
     echo "Made by \`benches/peers/footprint.sh\` on $(date -I), $(rustc --version | cut -d' ' -f1,2): added to a program that has"
     echo "${without[0]} crates without any peer. The peers' own dependencies on the sockets of tokio are in it only where they"
-    echo "cannot be left out; sockless has \`deflate\` on here, as it takes part in that table."
+    echo "cannot be left out."
     echo
     echo "| | crates | CPU seconds to build | bytes of program |"
     echo "|---|---:|---:|---:|"
-    for peer in ours soketto tungstenite sockudo-ws tokio-websockets fastwebsockets yawc; do
+    for peer in ours ours-deflate soketto tungstenite sockudo-ws tokio-websockets fastwebsockets yawc; do
         build "$peer"
-        echo "| ${peer/#ours/**sockless**} | $((crates - without[0])) | $((seconds - without[1])) | $((bytes - without[2])) |"
+        case $peer in
+            ours) name='**sockless**' ;;
+            ours-deflate) name='**sockless**, with compression' ;;
+            *) name=$peer ;;
+        esac
+        echo "| $name | $((crates - without[0])) | $((seconds - without[1])) | $((bytes - without[2])) |"
     done
 } >"$out"
 cat "$out"

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "deflate")]
 mod inflating;
+mod obligation;
 
 use alloc::borrow::Cow;
 #[cfg(feature = "deflate")]
@@ -13,7 +14,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::{fmt, mem};
 
-use crate::close::{Close, CloseCode};
+use crate::close::Close;
 use crate::config::{Config, Delivery, PongMode};
 use crate::connection::clock::Clock;
 use crate::connection::sender::Fin;
@@ -21,21 +22,13 @@ use crate::connection::sender::Fin;
 use crate::deflate::inbound::Inbound;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
-use crate::frame::{Decoder, Header, MAX_CONTROL_PAYLOAD, Opcode, Role, Rules};
+use crate::frame::{Decoder, Header, Opcode, Role, Rules};
 use crate::mask;
 use crate::message::{Assembler, Limits};
 use crate::utf8;
-
-/// What the sending half owes the peer for something that was received.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reply<'a> {
-    /// A pong with this payload (§5.5.2).
-    Pong(&'a [u8]),
-    /// The answer to a Close with this code (§5.5.1).
-    Close(Option<CloseCode>),
-    /// A Close that says why this endpoint gives up (§7.1.7).
-    Fail(Error),
-}
+pub use obligation::Obligation;
+pub(crate) use obligation::Reply;
+use obligation::owe;
 
 /// The receiving half of a connection that was [split](crate::Connection::split).
 ///
@@ -222,12 +215,17 @@ impl Receiver {
         &mut self,
         input: &mut &'b mut [u8],
     ) -> Option<(Event<'b>, Option<Obligation>)> {
+        self.heard |= !input.is_empty();
         let mut owed = None;
         let event = match self.take_message(input) {
             Some(Ok(event)) => event,
             Some(Err(error)) => self.fail(error, |reply| owe(&mut owed, reply)),
             None => self.receive_with(input, |reply| owe(&mut owed, reply))?,
         };
+        if let Event::Pong(payload) = &event {
+            // Whatever it answers left before the connection was split.
+            self.clock.on_pong(payload, u64::MAX);
+        }
         Some((event, owed))
     }
 
@@ -577,58 +575,6 @@ impl fmt::Debug for Receiver {
             .field("role", &self.role)
             .field("phase", &self.phase)
             .finish_non_exhaustive()
-    }
-}
-
-fn owe(owed: &mut Option<Obligation>, reply: Reply<'_>) -> Result<(), EntropyError> {
-    *owed = Some(Obligation::new(reply));
-    Ok(())
-}
-
-/// What the sending half owes the peer for something that the receiving half received: the answer to
-/// a ping or a Close, or the Close of a failure.
-///
-/// A small value that owns what it needs, for [`Sender::fulfill`](crate::Sender::fulfill). To be
-/// carried over in the order in which they come. A later pong may take the place of an earlier one
-/// (§5.5.3); a Close may not be lost.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "the peer waits for it"]
-pub struct Obligation(Owed);
-
-#[derive(Clone, Copy, Debug)]
-enum Owed {
-    Pong {
-        payload: [u8; MAX_CONTROL_PAYLOAD],
-        len: u8,
-    },
-    Close(Option<CloseCode>),
-    Fail(Error),
-}
-
-impl Obligation {
-    fn new(reply: Reply<'_>) -> Self {
-        Self(match reply {
-            Reply::Pong(ping) => {
-                let (mut payload, mut len) = ([0; MAX_CONTROL_PAYLOAD], 0);
-                for (slot, byte) in payload.iter_mut().zip(ping) {
-                    *slot = *byte;
-                    len += 1;
-                }
-                Owed::Pong { payload, len }
-            }
-            Reply::Close(code) => Owed::Close(code),
-            Reply::Fail(error) => Owed::Fail(error),
-        })
-    }
-
-    pub(crate) fn reply(&self) -> Reply<'_> {
-        match &self.0 {
-            Owed::Pong { payload, len } => {
-                Reply::Pong(payload.get(..usize::from(*len)).unwrap_or_default())
-            }
-            Owed::Close(code) => Reply::Close(*code),
-            Owed::Fail(error) => Reply::Fail(*error),
-        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 #[cfg(feature = "deflate")]
 mod deflating;
+mod keys;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::close::{CloseCode, MAX_REASON};
-use crate::config::{Config, Entropy};
+use crate::config::Config;
 use crate::connection::queue::Queue;
 use crate::connection::receiver::{Obligation, Reply};
 #[cfg(feature = "deflate")]
@@ -17,6 +18,7 @@ use crate::error::{EntropyError, SendError};
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode, Role};
 use crate::mask;
 use crate::prepared::Prepared;
+use keys::Keys;
 
 /// Whether a part of a message that is sent in parts is the last one: the FIN bit (RFC 6455 §5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,7 +352,9 @@ impl Sender {
         self.gate == Gate::Shut && self.queue.len() == 0
     }
 
-    pub(crate) const fn role(&self) -> Role {
+    /// Which end of the connection this is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
         self.role
     }
 
@@ -611,36 +615,5 @@ impl CodeReader {
 
     fn code(self) -> Option<CloseCode> {
         CloseCode::new(u16::from_be_bytes(self.bytes))
-    }
-}
-
-/// Masks for a client's frames (R141, §5.3), drawn from the source of entropy in batches: a call to
-/// the operating system costs more than the frame.
-struct Keys {
-    entropy: Entropy,
-    bytes: [u8; 256],
-    used: usize,
-}
-
-impl Keys {
-    const fn new(entropy: Entropy) -> Self {
-        Self {
-            entropy,
-            bytes: [0; 256],
-            used: 256,
-        }
-    }
-
-    /// A key that no frame has had.
-    #[inline]
-    fn draw(&mut self) -> Result<[u8; 4], EntropyError> {
-        loop {
-            if let Some(key) = self.bytes.get(self.used..).and_then(<[u8]>::first_chunk) {
-                self.used += key.len();
-                return Ok(*key);
-            }
-            (self.entropy)(&mut self.bytes)?;
-            self.used = 0;
-        }
     }
 }

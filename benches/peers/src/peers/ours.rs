@@ -1,9 +1,10 @@
 use crate::data::{Kind, Role};
-use crate::peer::{DeflateMode, Peer, Profile};
+#[cfg(feature = "ours-deflate")]
+use crate::peer::DeflateMode;
+use crate::peer::{Peer, Profile};
 use crate::wire::Io;
 use bytes::Bytes;
-use sockless::handshake::extensions;
-use sockless::{ClientRequest, Config, Connection, DeflateConfig, Event, Prepared, Response};
+use sockless::{ClientRequest, Config, Connection, Event, Prepared, Response};
 use std::cell::RefCell;
 use std::io::IoSlice;
 
@@ -125,7 +126,9 @@ impl Peer for Sockless {
         self.next(send);
         self.write();
     }
+    #[cfg(feature = "ours-deflate")]
     fn open_deflate(io: Io, mode: DeflateMode) -> Option<Self> {
+        use sockless::{DeflateConfig, handshake::extensions};
         thread_local! {
             static CONFIGS: [DeflateConfig; 3] = [
                 DeflateConfig::new(),
