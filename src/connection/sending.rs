@@ -12,7 +12,7 @@ use crate::frame::Header;
 use crate::prepared::Prepared;
 
 impl Connection {
-    /// Queues a text message (§5.6), in fragments if [`Config::fragment_size`] says so.
+    /// Queues a text message (§5.6), in fragments if [`Config::fragment_size`](crate::Config::fragment_size) says so.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ impl Connection {
         self.sender.send_text(text)
     }
 
-    /// Queues a binary message (§5.6), in fragments if [`Config::fragment_size`] says so.
+    /// Queues a binary message (§5.6), in fragments if [`Config::fragment_size`](crate::Config::fragment_size) says so.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Connection {
     ///
     /// A server queues a header and a reference to the payload. A client has to mask each frame with
     /// a key of its own, so it masks a copy; so does a connection whose
-    /// [`Config::fragment_size`] is below the payload's length.
+    /// [`Config::fragment_size`](crate::Config::fragment_size) is below the payload's length.
     ///
     /// A broadcast can reach a connection just after its peer's Close, or after its failure: that
     /// receiver answers [`SendError::Closed`], which says only that it is on its way out. Go on with the
@@ -226,7 +226,7 @@ impl Connection {
     ///
     /// It grows with each send and has no limit of its own: a caller that produces faster than its
     /// peer reads watches it. What the connection queues by itself adds at most three pongs, a ping and a
-    /// Close to [`Config::high_water_mark`].
+    /// Close to [`Config::high_water_mark`](crate::Config::high_water_mark).
     #[inline]
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
