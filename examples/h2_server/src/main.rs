@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use clap::Parser;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS};
 use http::{Method, Request, Response, StatusCode};
 use sockless::handshake::{HandshakeError, PseudoHeaders, check_extended_connect};
@@ -42,6 +42,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: usize = 256;
 const MAX_STREAMS: u32 = 100;
+
+/// The header fields of a request, as long as they are at the other examples; h2 would take 16 MiB.
+const MAX_HEADERS: u32 = 16 * 1024;
 
 /// What a peer may send on a stream before it is read; and on all of them together, so that one that
 /// is not read does not hold up the others.
@@ -155,11 +158,15 @@ async fn serve(
     settings
         .enable_connect_protocol()
         .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADERS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     let mut http = timeout(ANSWER_TIMEOUT, settings.handshake(tls)).await??;
     log(format_args!("{} HTTP/2", visit.peer));
     let mut stopping = visit.stopping.clone();
+    let pings = http.ping_pong().ok_or("no pings")?;
+    let gone = unanswered(pings);
+    tokio::pin!(gone);
     loop {
         tokio::select! {
             accepted = http.accept() => match accepted {
@@ -170,9 +177,23 @@ async fn serve(
                 None => return Ok(()),
             },
             Ok(()) = stopping.changed() => http.graceful_shutdown(),
+            error = &mut gone => return Err(error),
             () = sleep(IDLE_TIMEOUT) => if !http.has_streams() {
                 return Ok(());
             },
+        }
+    }
+}
+
+/// Pings the peer, and returns when it does not answer: what h2 has been given waits for a peer that
+/// reads nothing, and its streams with it, also when their tasks have ended.
+async fn unanswered(mut pings: PingPong) -> Box<dyn Error + Send + Sync> {
+    loop {
+        sleep(PING_INTERVAL).await;
+        match timeout(IDLE_TIMEOUT, pings.ping(Ping::opaque())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return error.into(),
+            Err(_) => return "no answer to a ping".into(),
         }
     }
 }

@@ -46,6 +46,8 @@ const SUBPROTOCOLS: [&str; 2] = ["echo", "echo.v2"];
 /// reading, nor one that is gone without a word, nor too many at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a connection may ask for pages; hyper has no time by which a response is to be read.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: usize = 1024;
 
 /// Sends back every WebSocket message at /echo, behind hyper, and serves a page to try it from.
@@ -136,15 +138,17 @@ async fn serve(stream: TcpStream, mut visit: Visit) {
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        _ = visit.stopping.changed() => {
+    let ended = tokio::select! {
+        ended = &mut connection => Ok(ended),
+        _ = timeout(HTTP_TIMEOUT, visit.stopping.changed()) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            timeout(ANSWER_TIMEOUT, connection).await
         }
     };
-    if let Err(error) = result {
-        log(format_args!("{peer} HTTP: {error}"));
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log(format_args!("{peer} HTTP: {error}")),
+        Err(_) => log(format_args!("{peer} HTTP: the response is not read")),
     }
 }
 
