@@ -2,7 +2,8 @@
 //!
 //! An [`Assembler`] gathers what cannot be lent from the caller's buffer: messages of several
 //! fragments, and frames cut by the end of a read. Its memory grows with the bytes that arrive, never
-//! with a length that a header declares.
+//! with a length that a header declares; what is reserved ahead of them is at most what this connection's
+//! last such message came to.
 //!
 //! [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
 
@@ -277,8 +278,8 @@ impl Assembler {
 /// What to reserve for a piece, when `rest` bytes of the message are to come behind it.
 ///
 /// The room grows fourfold where the end of the message is in sight, and not beyond that end, so that
-/// each byte is moved less than once and a half; else it doubles. What the last message took is
-/// reserved at once: no more than this peer has sent before. (Measured: a fifth of the time of 64 KiB
+/// each byte is moved less than once and a half; else it doubles. What the last message came to is
+/// reserved at once. (Measured: a fifth of the time of 64 KiB
 /// in reads of 16 KiB, a quarter of that of 1 MiB.)
 #[derive(Clone, Copy)]
 struct Growth {

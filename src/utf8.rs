@@ -31,17 +31,30 @@ impl core::error::Error for InvalidUtf8 {}
 /// vector instructions where the machine has them.
 #[inline]
 pub fn validate(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
-    if bytes.len() >= SHORT {
-        return simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8);
+    if bytes.len() < ASCII_FIRST {
+        fast::ascii(bytes).or_else(validate_any)
+    } else {
+        validate_any(bytes)
     }
-    fast::ascii(bytes).or_else(|bytes| core::str::from_utf8(bytes).map_err(|_| InvalidUtf8))
 }
 
 /// As [`validate`], behind taking off a mask.
 #[inline]
 pub(crate) fn unmask(key: [u8; 4], bytes: &mut [u8]) -> Result<&str, InvalidUtf8> {
-    fast::unmask_text(key, bytes).or_else(validate)
+    fast::unmask_text(key, bytes).or_else(validate_any)
 }
+
+/// As [`validate`], for what is likely to be more than ASCII.
+fn validate_any(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
+    if bytes.len() < SHORT {
+        core::str::from_utf8(bytes).map_err(|_| InvalidUtf8)
+    } else {
+        simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8)
+    }
+}
+
+/// Below this it pays to see first whether it is nothing but ASCII.
+const ASCII_FIRST: usize = 256;
 
 /// Below this the call through a function pointer costs more than the vectors win.
 const SHORT: usize = 64;

@@ -41,7 +41,7 @@ def table(section, *wanted):
     """Nanoseconds a message by workload and peer, of the measurements whose title has all the wanted words."""
     found = {}
     for title, name, numbers in rows(section):
-        words = title.replace(",", " ").replace(":", " ").split()
+        words = title.replace(";", " ").replace(":", " ").split()
         if all(word in words for word in wanted):
             found.setdefault(words[0], {})[name] = numbers[0]
     return found
@@ -149,7 +149,7 @@ def growth(series, title, unit):
 
 
 def command(*words):
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(words, capture_output=True, text=True, check=True, cwd=pathlib.Path(__file__).parent).stdout
 
 
 def machine():
@@ -191,8 +191,8 @@ def main():
         scale, "Echo of 125 B, connections taking turns in one thread: less is better", "nanoseconds an echo"))
     head = f"""# Measured in memory
 
-Made by `benches/peers/run.sh` on {datetime.date.today()}: {machine()}, {command("rustc", "--version").split()[1]} (fat LTO), nothing
-on the machine switched off. Peers: {versions()}.
+Made by `benches/peers/run.sh` on {datetime.date.today()}: {machine()}, rustc {command("rustc", "--version").split()[1]} (fat LTO).
+Peers: {versions()}.
 
 One process, one thread, no sockets; all take turns in each round, and the figures are medians of CPU time. Figures
 of another machine, or of another run, do not compare: the ratios within this one do. [How it
@@ -207,7 +207,7 @@ UTF-8 checks, pongs or limits of their own, which their adapters add.
         "## Receive, server, reads of up to 64 KiB\n\n" + comparison(receive["server"], RECEIVE),
         "## Receive, client\n\n" + comparison(receive["client"], RECEIVE),
         "## Receive, reads of 1 to 7 bytes, server\n\n"
-        + comparison(table("recv", "server", "tiny"), ["text20", "text125", "text1k"]),
+        + comparison(table("tiny", "server"), ["text20", "text125", "text1k"]),
         "## Send, server\n\n`by reference` is `send_prepared` and vectored writes.\n\n" + comparison(send["server"], loads),
         "## Send, client\n\nThe keys of sockless come from the operating system, those of tungstenite and fastwebsockets from "
         "a cryptographic generator, those of the others from a weak one.\n\n" + comparison(send["client"], loads),

@@ -128,6 +128,9 @@ impl Queue {
     /// The first `n` bytes of what is to be written have been written.
     #[inline]
     pub(crate) fn sent(&mut self, n: usize) {
+        if n == 0 {
+            return;
+        }
         // All of it: most often so, and then nothing has to be worked out.
         if self.aside.is_none() && n >= self.bytes.len() - self.sent {
             self.written += u64::try_from(self.bytes.len() - self.sent).unwrap_or_default();

@@ -42,6 +42,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: usize = 256;
 const MAX_STREAMS: u32 = 100;
+/// Each stream may gather one.
+const MAX_MESSAGE: usize = 1 << 20;
 
 /// The header fields of a request, as long as they are at the other examples; h2 would take 16 MiB.
 const MAX_HEADERS: u32 = 16 * 1024;
@@ -239,6 +241,7 @@ async fn websocket(
             .insert(SEC_WEBSOCKET_EXTENSIONS, value);
     }
     let config = Config::default()
+        .max_message_size(MAX_MESSAGE)
         .deflate(visit.deflate.clone())
         .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
         .close_timeout(ANSWER_TIMEOUT);
