@@ -22,7 +22,7 @@ use crate::error::EntropyError;
 /// let mut backoff = Backoff::new();
 /// assert!(backoff.next_delay()? < Duration::from_secs(5));
 /// assert!(backoff.next_delay()? >= Duration::from_secs(5));
-/// backoff.reset(); // once a connection is open
+/// backoff.reset(); // once a connection has been open for a while
 /// assert!(backoff.next_delay()? < Duration::from_secs(5));
 /// # Ok::<(), sockless::EntropyError>(())
 /// ```
@@ -83,7 +83,7 @@ impl Backoff {
         Ok(start + (end - start).mul_f64(part))
     }
 
-    /// Begins again with the first delay: a connection has been opened.
+    /// Begins again with the first delay: a connection has been open, best for a while.
     pub const fn reset(&mut self) {
         self.attempts = 0;
     }

@@ -147,7 +147,9 @@ impl core::error::Error for InvalidCloseCode {}
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Close {
-    /// The status code; `None` if the frame had an empty body.
+    /// The status code; `None` if the frame had an empty body. A type that holds only codes of frames; how the
+    /// connection ended may need 1005 or 1006, so [`Ending::code`](crate::Ending::code) is a number, and what this
+    /// endpoint sent is [`Ending::sent_code`](crate::Ending::sent_code).
     pub code: Option<CloseCode>,
     /// The reason, at most [`MAX_REASON`] bytes; often empty.
     pub reason: Box<str>,

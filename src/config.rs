@@ -249,8 +249,11 @@ impl Config {
     ///
     /// A pong counts when it is received. A caller that stops reading for the sake of back-pressure
     /// does not see it, for it waits behind the input that was not read: then `timeout` has to be longer
-    /// than such a pause, or the peer fails that did nothing wrong. Not after
-    /// [`split`](crate::Connection::split).
+    /// than such a pause, or the peer fails that did nothing wrong.
+    ///
+    /// After [`Error::PongTimeout`](crate::Error::PongTimeout) the Close is still to be written, which a
+    /// dead peer may never let happen: [`Transport::Drop`](crate::Transport::Drop) comes at the latest
+    /// [`close_timeout`](Self::close_timeout) later. Not after [`split`](crate::Connection::split).
     #[must_use]
     pub const fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         (self.ping_interval, self.pong_timeout) = (interval, timeout);

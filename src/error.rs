@@ -162,7 +162,9 @@ impl From<HandshakeError> for Error {
 pub enum SendError {
     /// The opening handshake is not complete (RFC 6455 §4.1).
     Connecting,
-    /// A Close frame was sent or received, the connection failed, or its transport ended (§5.5.1).
+    /// A Close frame was sent or received, the connection failed, or its transport ended (§5.5.1). No
+    /// reason to leave the loop: after a close of your own the peer's messages still come, and that Close
+    /// may not be written yet.
     Closed,
     /// A ping or pong with more than 125 bytes of payload (§5.5).
     ControlTooLong,

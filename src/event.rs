@@ -58,10 +58,13 @@ pub enum Event<'b> {
     Ping(Cow<'b, [u8]>),
     /// A pong, at most 125 bytes, asked for or not (§5.5.3).
     Pong(Cow<'b, [u8]>),
-    /// The peer's Close, already answered (§5.5.1). The last event.
+    /// The peer's Close, already answered (§5.5.1). The last event, but not the end of the loop: the
+    /// answer is lost if it does not go on until [`Transport::Drop`](crate::Transport::Drop) or the end
+    /// of the transport.
     Close(Close),
     /// The peer broke a rule or a limit; the Close frame or HTTP response that says so is queued
-    /// (§7.1.7). The last event.
+    /// (§7.1.7). The last event, after which the loop goes on as after [`Close`](Self::Close), or the
+    /// peer never learns why.
     Fail(Error),
 }
 
@@ -106,7 +109,9 @@ impl Event<'_> {
 #[non_exhaustive]
 pub struct Ending {
     /// The code of the peer's Close; [`NO_STATUS`](close::NO_STATUS) (1005) if that had none,
-    /// [`ABNORMAL`](close::ABNORMAL) (1006) if there was no such frame.
+    /// [`ABNORMAL`](close::ABNORMAL) (1006) if there was no such frame. A number, as in the API of
+    /// browsers, for those two are no [`CloseCode`]; in [`Close::code`] the frame itself has one, and
+    /// [`sent_code`](Self::sent_code) is this endpoint's own.
     pub code: u16,
     /// The reason of the peer's Close.
     pub reason: Box<str>,
@@ -120,7 +125,9 @@ pub struct Ending {
     pub reset: bool,
     /// The end whose Close was the first that this endpoint saw, if there was one.
     pub closed_first: Option<Role>,
-    /// The code of the Close that this endpoint queued, if it queued one with a code.
+    /// The code of the Close that this endpoint queued, if it queued one with a code: an `Option`, for
+    /// 1005 and 1006 can describe an ending, but cannot be sent. What the peer sent is
+    /// [`code`](Self::code), and [`Close::code`] in the event.
     pub sent_code: Option<CloseCode>,
     /// Why this endpoint failed the connection, if it did.
     pub error: Option<Error>,
@@ -161,8 +168,12 @@ impl fmt::Display for Ending {
 
 impl core::error::Error for Ending {}
 
-/// `Ok` for a clean ending, and for a request that the caller answered otherwise; else an error of kind
-/// `UnexpectedEof` that says how it ended.
+/// `Ok` after a closing handshake, whatever the codes, and where an HTTP response took the place of the
+/// connection without a fault (a refusal, or the answer to a plain request: [`Ending::status`]).
+/// Everything else is an error of kind `UnexpectedEof` that holds the [`Ending`].
+///
+/// It says whether anything was cut off, not whether to connect again: a server that restarts closes
+/// cleanly, with 1001.
 #[cfg(feature = "std")]
 impl From<Ending> for std::io::Result<()> {
     fn from(ending: Ending) -> Self {

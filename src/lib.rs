@@ -48,6 +48,11 @@
 //! }
 //! ```
 //!
+//! This one is shortened: it has no deadlines, and a failed write ends it though the peer's Close may
+//! still be there to be read; [a client](_cookbook#a-client) in the cookbook has everything. Its `?` are
+//! right as long as it does not close: after [`Connection::close`] the peer's next message may be in the
+//! same read, to answer it is [`SendError::Closed`], and to leave then would lose the Close.
+//!
 //! A client begins with [`Connection::client`] and otherwise does the same. Complete programs are
 //! `examples/echo_std.rs` and `examples/client_std.rs`; the [cookbook](_cookbook) has the loop for TLS,
 //! HTTP stacks, tokio and two tasks.
@@ -60,7 +65,8 @@
 //!
 //! **Events** say what the peer did, after it has been answered. They do not borrow the connection, so
 //! it can be used while they are looked at. A violation is an event too, [`Event::Fail`], and never an
-//! error that could leave the loop before its Close is written. Errors ([`SendError`]) are for what the
+//! error that could leave the loop before its Close is written. The loop goes on after the last event,
+//! until [`Transport::Drop`] or the end of the transport: the answer is still to be written. Errors ([`SendError`]) are for what the
 //! caller does wrong; then nothing has changed.
 //!
 //! **Output** is kept in the connection until [`Connection::sent`] says how much of it was written, for
@@ -93,9 +99,10 @@
 //!   │ The last bytes are written. Behind a Close of ours   │
 //!   │ the peer's messages still come, until Event::Close.  │
 //!   └────────┬─────────────────────────────────────────────┘
-//!            │ server: both Closes are exchanged
-//!            │ client: the server has ended the transport
-//!            ▼ after a failure or a refusal: the last byte is written
+//!            │ by the first of these that applies:
+//!            │ * failed or refused: the last byte is written
+//!            │ * a server: it has written and received a Close
+//!            ▼ * a client: the server has ended the transport
 //!   ┌──────────────────── State::Closed ───────────────────┐
 //!   │ Transport::ShutWrite, and read on to the end; then   │
 //!   │ Transport::Drop                                      │
@@ -131,7 +138,7 @@
 //!   broadcast, deadlines, back-pressure, `no_std`, tests without sockets.
 //! * [Migration](_migration) from tungstenite, tokio-tungstenite and fastwebsockets, call by call.
 //! * [Design](_design): decisions, what was refused, rooms, invariants, how to add things.
-//! * [`handshake`] for HTTP stacks and HTTP/2, [`deflate`](deflate/index.html) for compression, [`frame`], [`mask`], [`utf8`] and
+//! * [`handshake`] for HTTP stacks and HTTP/2, [`deflate`] for compression, [`frame`], [`mask`], [`utf8`] and
 //!   [`close`](mod@close) for layers that are usable alone.
 //!
 //! # Features
@@ -182,7 +189,8 @@
 //! * No connection limits and no rate limits: those are of a server, not of a connection.
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
-
+#![cfg_attr(feature = "deflate", doc = "[`deflate`]: crate::deflate")]
+#![cfg_attr(not(feature = "deflate"), doc = "[`deflate`]: crate#features")]
 #![no_std]
 #![cfg_attr(sockless_no_unsafe, forbid(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -232,6 +240,8 @@ pub use prepared::Prepared;
 #[doc = include_str!("docs/cookbook.md")]
 #[doc = include_str!("docs/cookbook/asynchronous.md")]
 #[doc = include_str!("docs/cookbook/messages.md")]
+#[cfg_attr(feature = "deflate", doc = "\n[`deflate`]: crate::deflate")]
+#[cfg_attr(not(feature = "deflate"), doc = "\n[`deflate`]: crate#features")]
 pub mod _cookbook {}
 
 #[cfg(doc)]
