@@ -4,6 +4,7 @@
 # Needs cargo-fuzz (`cargo install --locked cargo-fuzz@0.13.2`) and a C++ compiler. What it finds
 # worth keeping goes to corpus/, what fails to artifacts/. A failing input is printed, the other targets
 # run all the same, and the exit status is 1 in the end: what chance has found is not lost with the machine.
+# With FUZZ_SEED the inputs are the same each time, as far as the time goes.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-20}
@@ -23,7 +24,7 @@ for target in "$@"; do
     log=$(mktemp) found=$(mktemp -d)
     "$target_dir/$host/release/$target" "corpus/$target" "seeds/$target" \
         -dict=websocket.dict -artifact_prefix="$found/" \
-        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+        ${FUZZ_SEED:+-seed="$FUZZ_SEED"} -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
         >"$log" 2>&1 || { tail -n 60 "$log"; echo "FAIL $target"; failed=1; }
     for input in "$found"/*; do
         [ -e "$input" ] || continue
