@@ -14,6 +14,7 @@ use crate::frame::{Header, MAX_HEADER_SIZE, Opcode, Role, Rules};
 use crate::mask;
 use crate::prepared::SharedPayload;
 
+#[derive(Default)]
 pub(crate) struct Queue {
     /// Handshake text, frames, and the headers of frames whose payload is shared.
     bytes: Vec<u8>,
@@ -25,8 +26,8 @@ pub(crate) struct Queue {
     close: Mark,
     /// All bytes that have ever been written.
     written: u64,
-    /// Turns of the caller's loop since everything was last written.
-    turns: u8,
+    /// Turns of the caller's loop for which the connection still counts as busy.
+    busy_turns: u8,
     aside: Option<Box<Aside>>,
 }
 
@@ -78,22 +79,8 @@ const KEPT: usize = 128;
 /// What it keeps while the connection is busy.
 const KEPT_BUSY: usize = 4096;
 
-/// With nothing written for so many turns of the caller's loop, a connection is not busy.
-const IDLE: u8 = 2;
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            bytes: Vec::new(),
-            sent: 0,
-            boundary: 0,
-            close: Mark::None,
-            written: 0,
-            turns: IDLE,
-            aside: None,
-        }
-    }
-}
+/// For so many turns of the caller's loop a connection counts as busy after everything was written.
+const BUSY_TURNS: u8 = 2;
 
 /// Shared payloads below this are copied: that is cheaper than a run of their own.
 const SHARED: usize = 256;
@@ -172,8 +159,8 @@ impl Queue {
 
     /// The caller's loop has turned: gives back what is kept of a busy time that is over.
     pub(crate) fn turn(&mut self) {
-        self.turns = self.turns.saturating_add(1);
-        if self.turns >= IDLE && self.bytes.capacity() > KEPT && self.bytes.is_empty() {
+        self.busy_turns = self.busy_turns.saturating_sub(1);
+        if self.busy_turns == 0 && self.bytes.capacity() > KEPT && self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
     }
@@ -362,13 +349,14 @@ impl Queue {
         if let Mark::At(_) = self.close {
             self.close = Mark::Passed;
         }
-        let kept = if self.turns < IDLE { KEPT_BUSY } else { KEPT };
+        let kept = if self.busy_turns > 0 { KEPT_BUSY } else { KEPT };
         if self.bytes.capacity() > kept {
             self.bytes = Vec::new();
         } else {
             self.bytes.clear();
         }
-        (self.sent, self.boundary, self.turns) = (0, 0, 0);
+        (self.sent, self.boundary) = (0, 0);
+        self.busy_turns = BUSY_TURNS;
     }
 
     /// Moves what is left to the front: less than what has been written, so that the work stays in
