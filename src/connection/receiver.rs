@@ -101,6 +101,17 @@ struct Frame {
     rest: u64,
 }
 
+impl Frame {
+    /// Whether what has arrived ends the message.
+    const fn end(&self) -> Fin {
+        if self.fin && self.rest == 0 {
+            Fin::Last
+        } else {
+            Fin::More
+        }
+    }
+}
+
 /// Why nothing more is received, where the peer is the reason.
 #[derive(Debug)]
 enum Ended {
@@ -416,21 +427,13 @@ impl Receiver {
         let key = frame.mask;
         frame.mask = key.map(|key| mask::rotate(key, len));
         frame.rest -= u64::try_from(len).unwrap_or(frame.rest);
-        let Frame {
-            opcode, fin, rest, ..
-        } = *frame;
-        #[cfg(feature = "deflate")]
-        let is_gathered = self.delivery == Delivery::Messages && !self.is_inflating();
-        #[cfg(not(feature = "deflate"))]
-        let is_gathered = self.delivery == Delivery::Messages;
-        if is_gathered && !opcode.is_control() {
-            return self.gather(key, piece);
-        }
-        unmask(key, piece);
+        let Frame { opcode, rest, .. } = *frame;
         if self.delivery == Delivery::Frames {
+            unmask(key, piece);
             return Ok(self.end_frame_piece(piece));
         }
         if opcode.is_control() {
+            unmask(key, piece);
             self.control.extend_from_slice(piece);
             if rest > 0 {
                 return Ok(None);
@@ -439,29 +442,17 @@ impl Receiver {
             let payload = mem::take(&mut self.control);
             return self.control(opcode, Cow::Owned(payload), reply);
         }
-        #[cfg(feature = "deflate")]
-        if self.is_inflating() {
-            let end = if fin && rest == 0 {
-                Fin::Last
-            } else {
-                Fin::More
-            };
-            self.gather_inflated(piece, end)?;
-            let event = match end {
+        let end = self.frame.end();
+        let event = if is_part {
+            unmask(key, piece);
+            self.assembler.part(piece, end)?
+        } else {
+            self.gather(key, piece)?;
+            match end {
                 Fin::Last => self.assembler.finish()?,
                 Fin::More => None,
-            };
-            if rest == 0 {
-                self.phase = self.between_frames();
             }
-            return Ok(event);
-        }
-        let end = if fin && rest == 0 {
-            Fin::Last
-        } else {
-            Fin::More
         };
-        let event = self.assembler.part(piece, end)?;
         if rest == 0 {
             self.phase = self.between_frames();
         }
@@ -470,23 +461,18 @@ impl Receiver {
 
     /// Adds a piece of the frame in progress, which is masked with `key`, to the message that is
     /// gathered.
-    fn gather<'b>(
-        &mut self,
-        key: Option<[u8; 4]>,
-        piece: &mut [u8],
-    ) -> Result<Option<Event<'b>>, Error> {
+    fn gather(&mut self, key: Option<[u8; 4]>, piece: &mut [u8]) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        if self.is_inflating() {
+            unmask(key, piece);
+            return self.gather_inflated(piece, self.frame.end());
+        }
         let Frame { fin, rest, .. } = self.frame;
         let to_come = if fin { rest } else { u64::MAX };
         match key {
-            Some(key) => self.assembler.push_masked(key, piece, to_come)?,
-            None => self.assembler.push(piece, to_come)?,
+            Some(key) => self.assembler.push_masked(key, piece, to_come),
+            None => self.assembler.push(piece, to_come),
         }
-        if rest > 0 {
-            return Ok(None);
-        }
-        let event = if fin { self.assembler.finish()? } else { None };
-        self.phase = self.between_frames();
-        Ok(event)
     }
 
     /// Begins a frame that is handed over as a frame.
