@@ -283,10 +283,12 @@ struct Growth {
 }
 
 impl Growth {
+    #[inline]
     fn reserve(self, data: &mut Vec<u8>, new: usize) {
         data.reserve_exact(self.for_piece(data.len(), data.capacity(), new));
     }
 
+    #[inline]
     fn push_text(self, text: &mut String, cut: Option<char>, whole: &str) {
         let new = cut.map_or(0, char::len_utf8) + whole.len();
         text.reserve_exact(self.for_piece(text.len(), text.capacity(), new));

@@ -428,12 +428,14 @@ impl Receiver {
         frame.mask = key.map(|key| mask::rotate(key, len));
         frame.rest -= u64::try_from(len).unwrap_or(frame.rest);
         let Frame { opcode, rest, .. } = *frame;
+        if self.is_gathering() {
+            return self.gather(key, piece);
+        }
+        unmask(key, piece);
         if self.delivery == Delivery::Frames {
-            unmask(key, piece);
             return Ok(self.end_frame_piece(piece));
         }
         if opcode.is_control() {
-            unmask(key, piece);
             self.control.extend_from_slice(piece);
             if rest > 0 {
                 return Ok(None);
@@ -443,36 +445,54 @@ impl Receiver {
             return self.control(opcode, Cow::Owned(payload), reply);
         }
         let end = self.frame.end();
-        let event = if is_part {
-            unmask(key, piece);
-            self.assembler.part(piece, end)?
-        } else {
-            self.gather(key, piece)?;
-            match end {
-                Fin::Last => self.assembler.finish()?,
-                Fin::More => None,
-            }
-        };
+        #[cfg(feature = "deflate")]
+        if self.is_inflating() {
+            self.gather_inflated(piece, end)?;
+            return self.end_gathered_piece();
+        }
+        let event = self.assembler.part(piece, end)?;
         if rest == 0 {
             self.phase = self.between_frames();
         }
         Ok(event)
     }
 
-    /// Adds a piece of the frame in progress, which is masked with `key`, to the message that is
-    /// gathered.
-    fn gather(&mut self, key: Option<[u8; 4]>, piece: &mut [u8]) -> Result<(), Error> {
+    /// Whether the frame in progress is gathered as it comes.
+    fn is_gathering(&self) -> bool {
         #[cfg(feature = "deflate")]
         if self.is_inflating() {
-            unmask(key, piece);
-            return self.gather_inflated(piece, self.frame.end());
+            return false;
         }
+        self.delivery == Delivery::Messages && !self.frame.opcode.is_control()
+    }
+
+    /// Adds a piece of the frame in progress, which is masked with `key`, to the message that is
+    /// gathered.
+    fn gather<'b>(
+        &mut self,
+        key: Option<[u8; 4]>,
+        piece: &mut [u8],
+    ) -> Result<Option<Event<'b>>, Error> {
         let Frame { fin, rest, .. } = self.frame;
         let to_come = if fin { rest } else { u64::MAX };
         match key {
-            Some(key) => self.assembler.push_masked(key, piece, to_come),
-            None => self.assembler.push(piece, to_come),
+            Some(key) => self.assembler.push_masked(key, piece, to_come)?,
+            None => self.assembler.push(piece, to_come)?,
         }
+        self.end_gathered_piece()
+    }
+
+    /// Ends the frame in progress, and the message, if they have been gathered.
+    fn end_gathered_piece<'b>(&mut self) -> Result<Option<Event<'b>>, Error> {
+        if self.frame.rest > 0 {
+            return Ok(None);
+        }
+        let event = match self.frame.end() {
+            Fin::Last => self.assembler.finish()?,
+            Fin::More => None,
+        };
+        self.phase = self.between_frames();
+        Ok(event)
     }
 
     /// Begins a frame that is handed over as a frame.
