@@ -101,13 +101,10 @@ impl Validator {
         &mut self,
         mut piece: &'b [u8],
     ) -> Result<(Option<char>, &'b str), InvalidUtf8> {
-        let mut completed = None;
-        if self.len > 0 {
-            completed = self.complete(&mut piece)?;
-            if self.len > 0 {
-                return Ok((None, ""));
-            }
-        }
+        let completed = match self.len {
+            0 => None,
+            _ => self.complete(&mut piece)?,
+        };
         let (whole, cut) = split_cut(piece)?;
         let text = validate(whole)?;
         for (slot, byte) in self.cut.iter_mut().zip(cut) {
@@ -281,6 +278,28 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Only what earlier pieces began comes by itself, and what is missing of it is told.
+    #[test]
+    fn a_completed_code_point_comes_by_itself() {
+        let mut validator = Validator::new();
+        for (piece, expected, missing) in [
+            ("a€".as_bytes(), (None, "a€"), 0),
+            (b"\xc3", (None, ""), 1),
+            (b"\xa9b", (Some('é'), "b"), 0),
+            (b"\xe2", (None, ""), 2),
+            (b"\x82", (None, ""), 1),
+            (b"\xac\xed", (Some('€'), ""), 2),
+            (b"\x9f\xbf\xf0\x9f", (Some('\u{d7ff}'), ""), 2),
+            (b"\x98", (None, ""), 1),
+            (b"\x80\xf4", (Some('😀'), ""), 3),
+            (b"", (None, ""), 3),
+        ] {
+            assert_eq!(validator.feed(piece), Ok(expected));
+            assert_eq!(validator.missing(), missing);
+            assert_eq!(validator.is_complete(), missing == 0);
         }
     }
 
