@@ -416,7 +416,11 @@ impl Connection {
             Some(Opening::Over(_)) => true,
             _ if self.receiver.failure().is_some() => true,
             // R195: both Closes have been exchanged.
-            _ => self.role == Role::Server && self.receiver.peer_close().is_some(),
+            _ => {
+                self.role == Role::Server
+                    && self.receiver.peer_close().is_some()
+                    && !self.sender.is_open()
+            }
         }
     }
 

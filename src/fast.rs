@@ -104,7 +104,10 @@ mod tests {
                 }
                 match unmask_text(key, &mut masked) {
                     Ok(text) => assert_eq!(Ok(text), core::str::from_utf8(&bytes)),
-                    Err(unmasked) => assert!(unmasked == bytes && !bytes.is_ascii()),
+                    Err(unmasked) => {
+                        assert_eq!(unmasked, bytes);
+                        assert!(!bytes.is_ascii());
+                    }
                 }
             }
         }

@@ -642,6 +642,11 @@ fn r034_connection() {
         &Head::response().remove("Connection"),
         HandshakeError::MissingConnection,
     );
+    // A good line does not make up for one that is no list.
+    fails(
+        &Head::response().add("Connection", "@"),
+        HandshakeError::MissingConnection,
+    );
 }
 
 /// T36.
@@ -745,6 +750,21 @@ fn r041_malformed_subprotocol() {
     ] {
         let outcome = answered(&Config::default(), values);
         check_failure(&outcome, HandshakeError::InvalidSubprotocol);
+    }
+}
+
+/// What a server that refuses says of a subprotocol was never checked: a name is ASCII, or it is none.
+#[test]
+fn r041_subprotocol_of_a_refusal() {
+    for (value, name) in [(&b"chat"[..], Some("chat")), ("\u{e9}".as_bytes(), None)] {
+        let head = [
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nSec-WebSocket-Protocol: ",
+            value,
+            b"\r\n\r\n",
+        ];
+        let response = rejects(&Config::default(), &head.concat());
+        assert_eq!(response.subprotocol(), name);
+        assert_eq!(response.header("sec-websocket-protocol"), Some(value));
     }
 }
 

@@ -171,6 +171,7 @@ fn r076_origins() {
         ("HTTPS://A.Example", "https://a.example:443"),
         ("http://a:80", "http://a"),
         ("wss://a", "wss://a:443"),
+        ("ws://a:80", "WS://a"),
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("app+x://a", "app+x://a"),
     ];

@@ -244,6 +244,60 @@ fn r205_a_close_never_cuts_a_frame() {
     }
 }
 
+/// R195: after a Close that was handed over as a frame, the transport waits for the one that is passed
+/// back.
+#[test]
+fn r195_the_answer_to_a_passed_on_close_can_still_be_sent() {
+    for role in ROLES {
+        let mut ws = raw(role);
+        feed(&mut ws, &frame(peer(role), FIN | CLOSE, b"\x03\xe8"));
+        assert_eq!(
+            (ws.state(), ws.transport()),
+            (State::Closing, Transport::Keep)
+        );
+        let header = Header {
+            fin: true,
+            rsv1: false,
+            opcode: Opcode::Close,
+            mask: None,
+            payload_len: 2,
+        };
+        ws.send_frame_header(&header).unwrap();
+        ws.send_frame_payload(b"\x03\xe8").unwrap();
+        assert_eq!(ws.transport(), Transport::Keep, "still to be written");
+        assert_eq!(
+            parse(role, &drain(&mut ws)),
+            [wrote(FIN | CLOSE, b"\x03\xe8")]
+        );
+        // §7.1.1: the server ends it.
+        let end = match role {
+            Role::Server => Transport::ShutWrite,
+            Role::Client => Transport::Keep,
+        };
+        assert_eq!(ws.transport(), end);
+        assert!(ws.end_of_stream().clean);
+    }
+}
+
+/// R204: a Close that was handed over as a frame begins the wait for what the other end says to it.
+#[test]
+fn r204_close_deadline_among_the_frames() {
+    let secs = Duration::from_secs;
+    for role in ROLES {
+        let config = Config::default()
+            .delivery(Delivery::Frames)
+            .close_timeout(secs(5));
+        let mut ws = open(role, config);
+        assert_eq!(ws.tick(secs(0)), None);
+        feed(&mut ws, &frame(peer(role), FIN | CLOSE, b"\x03\xe9"));
+        assert_eq!(ws.tick(secs(1)), Some(secs(6)));
+        assert_eq!(ws.transport(), Transport::Keep);
+        assert_eq!((ws.tick(secs(6)), ws.transport()), (None, Transport::Drop));
+        let ending = ws.end_of_stream();
+        assert_eq!((ending.code, ending.clean), (1001, false));
+    }
+}
+
 /// T30: pongs find the frame ends again after a frame that was sent in pieces.
 #[test]
 fn t30_pongs_after_a_frame_in_pieces() {

@@ -369,6 +369,11 @@ fn r199_ending_as_a_result() {
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
         let ending = error.into_inner().unwrap().downcast::<Ending>().unwrap();
         assert_eq!(ending.code, 1006);
+        let mut talk = Talk::new(role);
+        talk.peer(FIN | 3, b"");
+        let error = std::io::Result::from(talk.ws.end_of_stream()).unwrap_err();
+        let ending = error.into_inner().unwrap().downcast::<Ending>().unwrap();
+        assert_eq!(ending.error, Some(Error::ReservedOpcode(3)));
     }
 }
 
