@@ -11,7 +11,8 @@ seconds=${1:-20}
 shift || true
 target_dir=${CARGO_TARGET_DIR:-target}
 
-# Without sanitizers: the crate has no unsafe code, and everything is asserted in the targets.
+# Without sanitizers: everything is asserted in the targets, and `tests/machines/run.sh asan` replays their
+# seeds where unsafe code is watched.
 cargo fuzz build --fuzz-dir . --sanitizer none --target-dir "$target_dir"
 host=$(rustc -vV | sed -n 's/^host: //p')
 if [ $# -eq 0 ]; then
