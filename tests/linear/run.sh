@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Work is in proportion to the input, in whatever way it comes and its answers are taken: twice the steps may
+# take twice the instructions, not four times. Counted by callgrind, so that no clock has a say. Last, a control
+# that is quadratic, which has to be noticed.
+#
+# Needs Cargo and valgrind.
+set -euo pipefail
+cd "$(dirname "$0")"
+target=${CARGO_TARGET_DIR:-$PWD/target}
+cargo build --quiet --release --locked --target-dir "$target"
+program=$target/release/sockless-linear
+# Else each byte of a `rep movsb` counts as an instruction.
+export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000
+
+instructions() { # workload n
+    local log
+    log=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1) ||
+        { echo "$log" >&2; return 1; }
+    awk '/Collected/ {print $4}' <<<"$log"
+}
+
+# How many times as much the second doubling took as the first, in hundredths: 200 if the work is linear.
+growth() { # workload
+    local one two four
+    one=$(instructions "$1" 16384) || return
+    two=$(instructions "$1" 32768) || return
+    four=$(instructions "$1" 65536) || return
+    echo "$((100 * (four - two) / (two - one))) $((four / 65536))"
+}
+
+failed=0
+while read -r workload; do
+    grown=$(growth "$workload") || { echo "FAIL $workload: it does not run"; failed=1; continue; }
+    read -r times step <<<"$grown"
+    verdict=ok
+    [ "$times" -le 240 ] || { verdict=FAIL; failed=1; }
+    printf '%-4s %-48s x %d.%02d, %d instructions a step\n' "$verdict" "$workload" $((times / 100)) $((times % 100)) "$step"
+done < <("$program")
+read -r times _ <<<"$(growth control)"
+if [ "$times" -le 300 ]; then
+    echo "FAIL the control passes: nothing is shown"
+    failed=1
+else
+    echo "ok   the control was noticed"
+fi
+exit "$failed"
