@@ -179,6 +179,7 @@ fn r064_host() {
     );
     let cases = [
         "", ":80", "a b", "a, b", "u@h", "h/p", "h:x", "h:65536", "h:+80", "[::1", "[h]", "%4",
+        "%4g", "%g4", "%gg",
     ];
     for host in cases {
         refuses(
