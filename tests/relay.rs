@@ -279,6 +279,49 @@ fn r195_the_answer_to_a_passed_on_close_can_still_be_sent() {
     }
 }
 
+/// R195, R199: whichever end closes, both see a clean end through a proxy that asks nothing but `transport`.
+#[test]
+fn r195_closing_through_a_proxy() {
+    for closer in ROLES {
+        let mut client = open(Role::Client, Config::default());
+        let (mut near, mut far) = (raw(Role::Server), raw(Role::Client));
+        let mut server = open(Role::Server, Config::default());
+        client.send_text("there").unwrap();
+        server.send_text("and back").unwrap();
+        match closer {
+            Role::Client => client.close(CloseCode::GOING_AWAY, "bye").unwrap(),
+            Role::Server => server.close(CloseCode::GOING_AWAY, "bye").unwrap(),
+        }
+        let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let from_client = drain(&mut client);
+            let passed_on = relay(&mut near, &mut far, &from_client);
+            to_server.extend(feed(&mut server, &passed_on));
+            let from_server = drain(&mut server);
+            let passed_on = relay(&mut far, &mut near, &from_server);
+            to_client.extend(feed(&mut client, &passed_on));
+        }
+        for (ws, expected) in [
+            (&server, Transport::ShutWrite),
+            (&far, Transport::Keep),
+            (&near, Transport::ShutWrite),
+            (&client, Transport::Keep),
+        ] {
+            assert_eq!(ws.transport(), expected);
+        }
+        for (events, message) in [(to_server, "there"), (to_client, "and back")] {
+            assert_eq!(events[0], text(message));
+            assert!(
+                matches!(&events[1..], [Event::Close(close)] if close.code == Some(CloseCode::GOING_AWAY))
+            );
+        }
+        for mut ws in [server, far, near, client] {
+            let ending = ws.end_of_stream();
+            assert_eq!((ending.code, ending.clean), (1001, true));
+        }
+    }
+}
+
 /// R204: a Close that was handed over as a frame begins the wait for what the other end says to it.
 #[test]
 fn r204_close_deadline_among_the_frames() {
