@@ -108,7 +108,14 @@ fn r062_http_version() {
         preface,
         HandshakeError::UnsupportedHttpVersion,
     );
-    for version in ["HTTP/1.10", "http/1.1", "HTTP/1.", "HTTPS/1.1"] {
+    for version in [
+        "HTTP/1.10",
+        "http/1.1",
+        "HTTP/1.",
+        "HTTPS/1.1",
+        "HTTP/x",
+        "HTTP/x.1",
+    ] {
         let head = Head::request().first(&format!("GET / {version}"));
         refuses(&head, HandshakeError::MalformedHead);
     }
@@ -594,6 +601,7 @@ fn r081_line_ends() {
         good.replace("\r\n", "\n"),
         good.replacen("\r\n", "\n", 1),
         good.replace("Host: ", "Host: a\nX: "),
+        good.replace("Host: ", "Host: a\nX: b\nY: "),
         good.replace("Host: ", "Host: a\rX: "),
         good.replace("\r\n\r\n", "\r\n\r\r\n"),
         good.replace("\r\n\r\n", "\r\n\n"),
