@@ -1,114 +1,27 @@
 // Usage: node check.mjs <echo_std> <chromium>; see run.sh.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { fits, launch, openPage, reachable, state } from "../node/chromium.mjs";
+import { TIMEOUT, check, finish, serve } from "../node/harness.mjs";
 
 const [, , serverPath, chromiumPath] = process.argv;
 const screenshots = new URL("screenshots/", import.meta.url).pathname;
-const TIMEOUT = 15_000;
-mkdirSync(screenshots, { recursive: true });
+const server = await serve(serverPath);
+const browser = await launch(chromiumPath);
+console.log(`Chromium ${browser.version()}, ${server.url}`);
 
-// A server lasts as long as this process, however that ends.
-function start(...options) {
-  const server = spawn(serverPath, [...options, "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
-  process.on("exit", () => server.kill());
-  server.on("error", (error) => { console.error(error.message); process.exit(1); });
-  return server;
-}
-async function address(server) {
-  const [banner] = await once(createInterface({ input: server.stdout }), "line",
-    { signal: AbortSignal.timeout(TIMEOUT) });
-  return /http:\/\/\S+/.exec(banner)[0];
-}
-const server = start();
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
-
-const log = [];
-createInterface({ input: server.stderr }).on("line", (line) => log.push(line));
-
-let passed = 0, failed = 0;
-async function check(name, body) {
-  try {
-    await body();
-    passed += 1;
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL  ${name}\n      ${String(error.message).replaceAll("\n", "\n      ")}`);
-  }
-}
-
-async function logged(pattern) {
-  for (let until = Date.now() + TIMEOUT; Date.now() < until; await new Promise((r) => setTimeout(r, 20)))
-    if (log.some((line) => pattern.test(line))) return;
-  assert.fail([`no line of the server's log matches ${pattern}`, ...log.slice(-10)].join("\n"));
-}
-
-const url = await address(server);
-
-const browser = await chromium.launch({
-  executablePath: chromiumPath,
-  timeout: 60_000,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-
-try {
-  console.log(`Chromium ${browser.version()}, ${url}`);
-  await wide(await open({ width: 1000, height: 760 }));
-  await phone(await open({ width: 360, height: 740, dark: true }));
-  await http();
-  await compressed();
-} finally {
-  await browser.close();
-}
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
-
-// A page that keeps what its sockets saw, beside what the page itself makes of it.
-async function open({ width, height, dark }) {
-  const context = await browser.newContext({
-    viewport: { width, height }, colorScheme: dark ? "dark" : "light", locale: "en-GB",
-  });
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT);
-  page.errors = [];
-  page.on("pageerror", (error) => page.errors.push(error.message));
-  page.on("console", (line) => line.type() === "error" && page.errors.push(line.text()));
-  await page.addInitScript(() => {
-    const seen = (window.seen = { texts: [], binaries: [], sent: [], close: null });
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (data) {
-      if (typeof data !== "string") seen.sent.push(new Uint8Array(data).slice());
-      send.call(this, data);
-    };
-    window.WebSocket = class extends WebSocket {
-      constructor(...rest) {
-        super(...rest);
-        window.opened = this;
-        this.addEventListener("message", ({ data }) => (typeof data === "string"
-          ? seen.texts.push(data) : seen.binaries.push(new Uint8Array(data))));
-        this.addEventListener("close", ({ code, reason, wasClean }) => (seen.close = { code, reason, wasClean }));
-      }
-    };
-  });
-  await page.goto(url);
-  return page;
-}
-
-function connected(page) {
-  return page.waitForFunction(() => document.querySelector("#status").dataset.state === "open");
-}
+await wide(await openPage(browser, server.url, { height: 760 }));
+await phone(await openPage(browser, server.url, { width: 360, height: 740, dark: true }));
+await http();
+await compressed();
+await browser.close();
+finish();
 
 function inLog(page, text) {
   return page.locator("#log [data-way=in]", { hasText: text }).first().waitFor();
 }
 
 async function wide(page) {
-  await check("the page opens and connects", () => connected(page));
+  await check("the page opens and connects", () => state(page, "open"));
   await check("no extension and no subprotocol is agreed", async () => {
     assert.deepEqual(await page.evaluate(() => [opened.extensions, opened.protocol]), ["", ""]);
   });
@@ -139,9 +52,9 @@ async function wide(page) {
   await check("a binary of 262,145 bytes comes back equal", async () => {
     await page.selectOption("#size", "262145");
     await page.click("#send-binary button");
-    await page.waitForFunction(() => seen.binaries.length === 1);
+    await page.waitForFunction(() => seen.files.length === 1 && seen.sent.length === 1);
     assert.deepEqual(await page.evaluate(() => {
-      const [sent, got] = [seen.sent[0], seen.binaries[0]];
+      const [sent, got] = [seen.sent[0], seen.files[0]];
       return [sent.length, got.length, sent.every((byte, i) => byte === got[i])];
     }), [262_145, 262_145, true]);
     await inLog(page, "binary, 262,145 bytes, equal to what was sent");
@@ -151,47 +64,41 @@ async function wide(page) {
     await page.fill("#code", "3001");
     await page.fill("#reason", "再见 \"bye\"");
     await page.click("#close button");
-    await page.waitForFunction(() => seen.close);
+    await page.waitForFunction(() => seen.closes.length);
     // The answer to a Close repeats its code, not its reason: the log has that.
-    assert.deepEqual(await page.evaluate(() => seen.close), { code: 3001, reason: "", wasClean: true });
-    await page.waitForFunction(() => document.querySelector("#status").dataset.state === "closed");
+    assert.deepEqual(await page.evaluate(() => seen.closes), [{ code: 3001, reason: "", wasClean: true }]);
+    await state(page, "closed");
   });
-  await check("the server's log tells of it", () => logged(/"\/ticker" closed: 3001 "再见 \\"bye\\""/));
+  await check("the server's log tells of it", () => server.line(/"\/ticker" closed: 3001 "再见 \\"bye\\""/));
   await page.screenshot({ path: `${screenshots}closed.png` });
   await check("it connects again", async () => {
     await page.click("#close button");
-    await connected(page);
+    await state(page, "open");
   });
   await check("to leave the page ends the connection", async () => {
     await page.goto("about:blank");
     // Chromium says 1001, or goes without a word when it is busy.
-    await logged(/"\/ticker" (closed: 1001|transport ended|transport was reset|broken off)/);
+    await server.line(/"\/ticker" (closed: 1001|transport ended|transport was reset|broken off)/);
   });
-  await check("nothing went wrong in the page", () => assert.deepEqual(page.errors, []));
+  await check("nothing went wrong in the page", () => assert.deepEqual([page.errors, page.complaints], [[], []]));
 }
 
 async function phone(page) {
-  await check("at phone width: the page connects", () => connected(page));
+  await check("at phone width: the page connects", () => state(page, "open"));
   await check("at phone width: nothing is wider than the screen", async () => {
     await page.fill("#text", "a long line without a place to break it: " + "x".repeat(300));
     await page.click("#send-text button");
     await page.click("#send-binary button");
     await inLog(page, "binary, 16 bytes, equal to what was sent");
-    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert(widths[0] <= widths[1], `${widths[0]} of ${widths[1]} pixels`);
+    await fits(page);
   });
-  await check("at phone width: every control can be reached", async () => {
-    for (const button of await page.locator("button").all()) {
-      const box = await button.boundingBox();
-      assert(box.x >= 0 && box.x + box.width <= 360 && box.height >= 36, JSON.stringify(box));
-    }
-  });
+  await check("at phone width: every control can be reached", () => reachable(page, "button"));
   await inLog(page, "connected for");
   await page.screenshot({ path: `${screenshots}phone.png` });
 }
 
 async function http() {
-  const status = async (path) => (await fetch(new URL(path, url), { signal: AbortSignal.timeout(TIMEOUT) })).status;
+  const status = async (path) => (await fetch(new URL(path, server.url), { signal: AbortSignal.timeout(TIMEOUT) })).status;
   await check("plain requests: the page is 200, /ticker 426, anything else 404", async () => {
     assert.deepEqual([await status("/"), await status("/ticker"), await status("/favicon.ico")], [200, 426, 404]);
   });
@@ -208,11 +115,9 @@ async function compressed() {
     [["--window-bits", "10"], `; ${both}; server_max_window_bits=10; client_max_window_bits=10`],
   ]) {
     await check(`compressed: ${["--deflate", ...options].join(" ")}`, async () => {
-      const server = start("--deflate", ...options);
-      const page = await browser.newPage();
+      const { url } = await serve(serverPath, ["--deflate", ...options]);
       // Any page of the server will do; it has a socket of its own.
-      const url = await address(server);
-      await page.goto(new URL("/favicon.ico", url).href);
+      const page = await openPage(browser, url + "favicon.ico");
       const seen = await page.evaluate(async ([url, limit]) => {
         const ws = new WebSocket(url);
         ws.binaryType = "arraybuffer";
@@ -237,8 +142,7 @@ async function compressed() {
         return [ws.extensions, wrong, await closed];
       }, [url.replace("http", "ws") + "echo", TIMEOUT]);
       assert.deepEqual(seen, [`permessage-deflate${parameters}`, 0, 1000]);
-      await page.close();
-      server.kill();
+      await page.context().close();
     });
   }
 }

@@ -3,22 +3,19 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { Member, TIMEOUT, check, enter, finish, launch, openPage, say, screenshots, sees, shows,
-  startRedis, startServer, state, texts, until } from "./harness.mjs";
+import { fits, reachable, state } from "../node/chromium.mjs";
+import { TIMEOUT, check, finish, until } from "../node/harness.mjs";
+import { Member, browser, enter, openPage, say, screenshots, sees, shows, startRedis, startServer, texts } from "./harness.mjs";
 
 const TOKENS = { ada: "key-ada", bob: "key&bob=?", eve: "key-eve" };
 const token = (name) => `token=${encodeURIComponent(TOKENS[name])}`;
 const named = (name) => `name=${encodeURIComponent(name)}`;
 
-const browser = await launch();
 console.log(`Chromium ${browser.version()}`);
-try {
-  await tokens();
-  await limits();
-  await shared();
-} finally {
-  await browser.close();
-}
+await tokens();
+await limits();
+await shared();
+await browser.close();
 finish();
 
 // One server with tokens: who gets in, who hears what, and the server's end.
@@ -163,12 +160,8 @@ async function tokens() {
     await say(ada, "Good evening, eve.");
     await shows(page, "What a long line!");
     await shows(page, "Good evening");
-    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert(widths[0] <= widths[1], `${widths[0]} of ${widths[1]} pixels`);
-    for (const control of await page.locator("button:visible, select:visible, #text").all()) {
-      const box = await control.boundingBox();
-      assert(box.x >= 0 && box.x + box.width <= 360 && box.height >= 36, JSON.stringify(box));
-    }
+    await fits(page);
+    await reachable(page, "button:visible, select:visible, #text");
     await page.screenshot({ path: `${screenshots}phone-dark.png` });
     await page.click("#leave");
     await state(page, "idle");
@@ -182,7 +175,7 @@ async function tokens() {
     const raw = await Member.join(server, "red", token("eve"));
     const idle = connect(new URL(server.url).port, "127.0.0.1").on("error", () => {});
     await once(idle, "connect");
-    assert.deepEqual(await server.end("SIGINT"), [0, null]);
+    assert.equal(await server.kill("SIGINT"), 0);
     assert.deepEqual(await raw.closes(), { code: 1001, reason: "the server is shutting down" });
     for (const page of [ada, bob, eve]) {
       await page.waitForFunction(() => seen.closes.length > 0);
@@ -196,8 +189,7 @@ async function tokens() {
     await bob.screenshot({ path: `${screenshots}waiting.png` });
     await eve.setViewportSize({ width: 360, height: 740 });
     await eve.screenshot({ path: `${screenshots}phone-waiting.png` });
-    const widths = await eve.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert(widths[0] <= widths[1], `${widths[0]} of ${widths[1]} pixels`);
+    await fits(eve);
     server = await startServer(options, server.address);
     for (const page of [ada, bob, eve]) await state(page, "open");
     await sees(ada, "ada", "bob");
@@ -208,7 +200,7 @@ async function tokens() {
     for (const page of [ada, bob, eve]) assert.deepEqual(page.errors, []);
   });
   for (const page of [ada, bob, eve]) await page.close();
-  await server.end("SIGTERM");
+  await server.kill();
 }
 
 // What one member can do to the others.
@@ -223,7 +215,7 @@ async function limits() {
     await a.hears("leave", { name: "b" });
     await Member.join(crowded, "full", named("c"));
   });
-  await crowded.end("SIGTERM");
+  await crowded.kill();
 
   const server = await startServer(["--open", "--deflate", "--rate", "1000", "--max-message", "131072",
     "--max-queue", "262144"]);
@@ -280,7 +272,7 @@ async function limits() {
     sender.ws.terminate();
     reader.ws.terminate();
   });
-  await server.end("SIGTERM");
+  await server.kill();
 }
 
 // Two servers and a Redis, each of which goes away and comes back.
@@ -319,7 +311,7 @@ async function shared() {
     elsewhere.ws.close(1000);
   });
   await check("one is killed: its members leave the list; started again, they are back by themselves", async () => {
-    await second.end("SIGKILL");
+    await second.kill("SIGKILL");
     await shows(ada, "bob left");
     await sees(ada, "ada");
     await until("bob waits", async () => /reconnecting/.test(await bob.textContent("#status")));
@@ -331,7 +323,7 @@ async function shared() {
     await shows(ada, "back");
   });
   await check("Redis is killed: a notice, and each server's rooms go on", async () => {
-    await redis.end("SIGKILL");
+    await redis.kill("SIGKILL");
     for (const page of [ada, bob]) await page.locator("#notice").waitFor();
     await sees(ada, "ada");
     await sees(bob, "bob");
@@ -357,10 +349,10 @@ async function shared() {
     assert.equal((await texts(bob)).find(({ text }) => text === "still here"), undefined);
   });
   await check("a server that ends says so to the others", async () => {
-    assert.deepEqual(await second.end("SIGINT"), [0, null]);
+    assert.equal(await second.kill("SIGINT"), 0);
     await shows(ada, "bob left");
     assert.deepEqual([...ada.errors, ...bob.errors], []);
   });
-  await first.end("SIGTERM");
-  await redis.end("SIGTERM");
+  await first.kill();
+  await redis.kill();
 }

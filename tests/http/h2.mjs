@@ -3,15 +3,14 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, constants } from "node:http2";
-import { Process, check, finish, within } from "../interop/harness.mjs";
+import { check, finish, serve, within } from "../node/harness.mjs";
 import { DATA, HEADERS, RST_STREAM, request } from "./raw_h2.mjs";
 
-const server = new Process(process.argv[2], ["127.0.0.1:0"]);
-const [, url] = await server.line(/(https:\/\/\S+)/);
+const server = await serve(process.argv[2]);
 const run = (what, body) => check(`h2_server: ${what}`, body);
 
 async function session() {
-  const http = connect(url, { rejectUnauthorized: false });
+  const http = connect(server.url, { rejectUnauthorized: false });
   http.on("error", () => {});
   await within(once(http, "remoteSettings"), "the settings");
   return http;
@@ -40,7 +39,7 @@ async function ask(headers, over = http) {
 
 /** The same on a connection of its own. */
 function bare(headers) {
-  return request(url, Object.entries({ ...FIELDS, ...headers }).filter(([, value]) => value !== null));
+  return request(server.url, Object.entries({ ...FIELDS, ...headers }).filter(([, value]) => value !== null));
 }
 
 async function received(stream, size) {

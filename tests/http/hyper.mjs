@@ -1,44 +1,20 @@
 // Node `ws` and raw sockets against hyper_upgrade. Usage: node hyper.mjs <hyper_upgrade>; see run.sh.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { connect } from "node:net";
-import WebSocket from "ws";
-import { Process, check, finish, within } from "../interop/harness.mjs";
+import { check, finish, serve, within } from "../node/harness.mjs";
+import { close, closed, echoes, open as openWs } from "../node/ws.mjs";
 
-const server = new Process(process.argv[2], ["127.0.0.1:0"]);
-const [, base, port] = await server.line(/http:(\/\/127\.0\.0\.1:(\d+)\/)/);
+const server = await serve(process.argv[2]);
 const run = (what, body) => check(`hyper_upgrade: ${what}`, body);
-
-async function open(protocols = [], options = {}) {
-  const ws = new WebSocket(`ws:${base}echo`, protocols, { perMessageDeflate: false, handshakeTimeout: 10_000, ...options });
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  await within(new Promise((resolve, reject) => { ws.once("open", resolve); ws.once("error", reject); }), "opening");
-  ws.on("error", () => {});
-  return ws;
-}
-
-async function echoes(ws, data) {
-  ws.send(data);
-  while (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  const [got, isBinary] = ws.inbox.shift();
-  assert.equal(isBinary, typeof data !== "string");
-  assert(Buffer.from(data).equals(got), `sent ${data.length}, got ${got.length}`);
-}
-
-async function close(ws, ...args) {
-  const closed = once(ws, "close");
-  ws.close(...args);
-  return (await within(closed, "the close"))[0];
-}
+const open = (...rest) => openWs(server.url + "echo", ...rest);
 
 await run("text and binary of all lengths' forms", async () => {
   const ws = await open();
   assert.deepEqual([ws.protocol, ws.extensions], ["", ""]);
   for (const text of ["hello", "", "发送数据 🦀", "x".repeat(70_000)]) await echoes(ws, text);
   for (const size of [0, 1, 125, 126, 65_535, 65_536, 262_145]) await echoes(ws, randomBytes(size));
-  assert.equal(await close(ws, 3001, "bye"), 3001);
+  assert.deepEqual(await close(ws, 3001, "bye"), [3001, ""]);
   await server.line(/"\/echo" closed: 3001 "bye"/);
 });
 await run("a subprotocol, the first that both speak", async () => {
@@ -51,7 +27,7 @@ await run("compressed, as agreed", async () => {
   assert.match(ws.extensions, /^permessage-deflate/);
   for (const text of ["", "a", "well, ".repeat(20_000), "发送数据".repeat(500)]) await echoes(ws, text);
   await echoes(ws, randomBytes(100_000));
-  assert.equal(await close(ws, 1000), 1000);
+  assert.deepEqual(await close(ws, 1000), [1000, ""]);
 });
 await run("a hundred connections at once", async () => {
   const all = await Promise.all(Array.from({ length: 100 }, () => open()));
@@ -68,7 +44,7 @@ const FIELDS = {
 function ask(fields, { line = "GET /echo HTTP/1.1", after = Buffer.alloc(0) } = {}) {
   const lines = Object.entries({ ...FIELDS, ...fields }).filter(([, value]) => value !== null);
   const head = [line, ...lines.map((pair) => pair.join(": ")), "", ""].join("\r\n");
-  const socket = connect({ port, host: "127.0.0.1" });
+  const socket = connect({ port: new URL(server.url).port, host: "127.0.0.1" });
   socket.on("error", () => {});
   socket.write(Buffer.concat([Buffer.from(head), after]));
   return socket;
@@ -104,7 +80,7 @@ for (const [what, fields, status, header, line] of [
   });
 }
 await run("the page is 200, other paths 404", async () => {
-  const status = async (path) => (await fetch(`http:${base}${path}`, { signal: AbortSignal.timeout(10_000) })).status;
+  const status = async (path) => (await fetch(server.url + path, { signal: AbortSignal.timeout(10_000) })).status;
   assert.deepEqual([await status(""), await status("none")], [200, 404]);
 });
 
@@ -124,9 +100,7 @@ await run("a violation is answered with its code", async () => {
 await run("Ctrl-C closes what is open with 1001, and ends the server", async () => {
   const ws = await open();
   await echoes(ws, "still here");
-  const closed = once(ws, "close");
-  server.child.kill("SIGINT");
-  assert.equal((await within(closed, "the close"))[0], 1001);
-  assert.equal(await server.status(), 0);
+  assert.equal(await server.kill("SIGINT"), 0);
+  assert.equal((await closed(ws))[0], 1001);
 });
 finish();

@@ -2,7 +2,7 @@
 // streams with nothing before it. Node's own client does neither.
 import { once } from "node:events";
 import { connect } from "node:tls";
-import { within } from "../interop/harness.mjs";
+import { within } from "../node/harness.mjs";
 
 export const [DATA, HEADERS, RST_STREAM, SETTINGS] = [0, 1, 3, 4];
 const [END_HEADERS, ACK] = [4, 1];

@@ -1,40 +1,11 @@
 // Node `ws` as a client of echo_std. Usage: node node_client.mjs <echo_std>; see run.sh.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import WebSocket from "ws";
-import { Process, check, finish, within } from "./harness.mjs";
+import { check, finish, serve } from "../node/harness.mjs";
+import { close, closed, comes, echoes, next, open as openWs, pings } from "../node/ws.mjs";
 
-const server = new Process(process.argv[2], ["127.0.0.1:0"]);
-const [, base] = (await server.line(/http:(\/\/\S+)/));
-
-async function open(path = "echo", protocols = [], options = {}) {
-  const ws = new WebSocket("ws:" + base + path, protocols, { perMessageDeflate: false, handshakeTimeout: 10_000, ...options });
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  ws.on("error", () => {});
-  await within(new Promise((resolve, reject) => { ws.once("open", resolve); ws.once("error", reject); }), "opening");
-  return ws;
-}
-
-async function next(ws) {
-  if (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  return ws.inbox.shift();
-}
-
-async function close(ws, ...args) {
-  const closed = once(ws, "close");
-  ws.close(...args);
-  const [code, reason] = await within(closed, "the close");
-  return [code, reason.toString()];
-}
-
-async function echoes(ws, data) {
-  ws.send(data);
-  const [got, isBinary] = await next(ws);
-  assert.equal(isBinary, typeof data !== "string");
-  assert(Buffer.from(data).equals(got), `sent ${data.length}, got ${got.length}`);
-}
+const server = await serve(process.argv[2]);
+const open = (path = "echo", ...rest) => openWs(server.url + path, ...rest);
 
 const run = (what, body) => check(`node ws -> echo_std: ${what}`, body);
 
@@ -58,29 +29,22 @@ await run("1 MiB binary, and the largest message", async () => {
 await run("many messages at once come back in order", async () => {
   const ws = await open();
   for (let i = 0; i < 1000; i += 1) ws.send(`${i}`);
-  for (let i = 0; i < 1000; i += 1) assert.equal((await next(ws))[0].toString(), `${i}`);
+  for (let i = 0; i < 1000; i += 1) await comes(ws, `${i}`);
   await close(ws, 1000);
 });
 await run("fragments, cut inside a character and with a ping between", async () => {
   const ws = await open();
   const text = Buffer.from("fragments: 发送数据");
   ws.send(text.subarray(0, 12), { fin: false, binary: false });
-  const pong = once(ws, "pong");
-  ws.ping("between");
-  assert.equal((await within(pong, "the pong"))[0].toString(), "between");
+  await pings(ws, "between");
   ws.send(Buffer.alloc(0), { fin: false });
   ws.send(text.subarray(12), { fin: true });
-  const [got, isBinary] = await next(ws);
-  assert.deepEqual([got.toString(), isBinary], [text.toString(), false]);
+  await comes(ws, text.toString());
   await close(ws, 1000);
 });
 await run("ping is answered with its payload", async () => {
   const ws = await open();
-  for (const payload of [Buffer.alloc(0), Buffer.from("ping"), randomBytes(125)]) {
-    const pong = once(ws, "pong");
-    ws.ping(payload);
-    assert((await within(pong, "the pong"))[0].equals(payload));
-  }
+  for (const payload of ["", "ping", randomBytes(125)]) await pings(ws, payload);
   ws.pong("unasked");
   await echoes(ws, "still there");
   await close(ws, 1000);
@@ -102,9 +66,8 @@ await run("a violation is answered with its code", async () => {
   ];
   for (const [code, violate] of tries) {
     const ws = await open();
-    const closed = once(ws, "close");
     violate(ws);
-    assert.equal((await within(closed, "the close"))[0], code);
+    assert.equal((await closed(ws))[0], code);
   }
 });
 await run("a subprotocol that is offered is agreed", async () => {
@@ -121,7 +84,7 @@ await run("compression that is offered is declined", async () => {
 });
 await run("lines are pushed on /ticker only", async () => {
   const [quiet, ticker] = [await open("echo?token=x"), await open("ticker")];
-  const lines = [(await next(ticker))[0].toString(), (await next(ticker))[0].toString()];
+  const lines = [await next(ticker), await next(ticker)];
   assert.match(lines.join("; "), /^connected for \d+ s; connected for \d+ s$/);
   await echoes(ticker, "and an echo");
   assert.equal(quiet.inbox.length, 0);

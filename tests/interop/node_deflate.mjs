@@ -2,16 +2,13 @@
 // Usage: node node_deflate.mjs <echo_std> <client_std>; see run.sh.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import WebSocket, { WebSocketServer } from "ws";
-import { Process, check, finish, within } from "./harness.mjs";
+import { Process, check, finish, scratch, serve } from "../node/harness.mjs";
+import { close, closed, comes, echoes, meet, open } from "../node/ws.mjs";
 
 const [, , echoStd, clientStd] = process.argv;
-const folder = mkdtempSync(join(tmpdir(), "sockless-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const folder = scratch();
 
 // Our options, those of `ws`, and what has to be agreed on.
 const both = "server_no_context_takeover; client_no_context_takeover";
@@ -33,99 +30,61 @@ const MESSAGES = [
 // Lines of the client's input have no line ends, and only text.
 const LINES = MESSAGES.filter((message) => typeof message === "string");
 
-function sorted(extensions) {
-  return extensions.split(/; */).filter((name) => name !== "permessage-deflate" && name).sort();
-}
-
-async function next(ws) {
-  if (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  return ws.inbox.shift();
-}
-
-function collect(ws) {
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  ws.on("error", () => {});
-}
-
-async function same(ws, message) {
-  const [got, isBinary] = await next(ws);
-  assert.equal(isBinary, typeof message !== "string");
-  assert(Buffer.from(message).equals(got), `sent ${message.length}, got ${got.length}`);
-}
-
-for (const [ours, theirs, agreed] of CASES) {
-  const what = `${["--deflate", ...ours].join(" ")}, ${JSON.stringify(theirs)}`;
-  await check(`node ws -> echo_std, compressed: ${what}`, async () => {
-    const server = new Process(echoStd, ["--deflate", ...ours, "127.0.0.1:0"]);
-    const [, base] = await server.line(/http:(\/\/\S+)/);
-    const ws = new WebSocket(`ws:${base}echo`, [], { perMessageDeflate: { threshold: 0, ...theirs } });
-    collect(ws);
-    await within(once(ws, "open"), "opening");
-    assert.deepEqual(sorted(reply(ws)), sorted(agreed));
-    const before = ws._socket.bytesRead;
-    for (const message of MESSAGES) {
-      ws.send(message);
-      await same(ws, message);
-    }
-    // In one go, and in fragments.
-    for (const message of MESSAGES) ws.send(message);
-    for (const message of MESSAGES) await same(ws, message);
-    const text = Buffer.from(json(300));
-    for (let at = 0; at < text.length; at += 1000)
-      ws.send(text.subarray(at, at + 1000), { fin: at + 1000 >= text.length, binary: false, compress: true });
-    await same(ws, text.toString());
-    const plain = MESSAGES.reduce((sum, message) => sum + message.length, text.length);
-    assert(ws._socket.bytesRead - before < plain, "it was compressed");
-    const closed = once(ws, "close");
-    ws.close(1000);
-    assert.equal((await within(closed, "the close"))[0], 1000);
-    server.child.kill();
-  });
-  await check(`client_std -> node ws, compressed: ${what}`, async () => {
-    const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: { threshold: 0, ...theirs } });
-    await once(server, "listening");
-    const connected = once(server, "connection");
-    const binary = Buffer.from(json(5000)), file = join(folder, "binary");
-    writeFileSync(file, binary);
-    const client = new Process(clientStd, ["--deflate", ...ours, "--binary", file, `ws://127.0.0.1:${server.address().port}/`]);
-    const [ws] = await within(connected, "the connection");
-    server.close();
-    collect(ws);
-    assert.deepEqual(sorted(reply(ws)), sorted(agreed));
-    await same(ws, binary);
-    assert(ws._socket.bytesRead < binary.length / 2, "it was compressed");
-    ws.send(binary);
-    await client.line(new RegExp(`^binary, ${binary.length} bytes`));
-    for (let round = 0; round < 2; round += 1)
-      for (const line of LINES) {
-        client.type(line);
-        await same(ws, line);
-        ws.send(line);
-      }
-    const closed = once(ws, "close");
-    client.endInput();
-    assert.equal((await within(closed, "the close"))[0], 1000);
-    assert.equal(await client.status(), 0);
-    assert.deepEqual(client.out, [...LINES, ...LINES]);
-  });
-}
-
 /** The parameters that `ws` has come to, in the words of the header. */
 function reply(ws) {
   const { params } = ws._extensions["permessage-deflate"];
   return Object.entries(params).map(([name, value]) => (value === true ? name : `${name}=${value}`)).join("; ");
 }
 
+const sorted = (parameters) => parameters.split("; ").sort();
+
+for (const [ours, theirs, agreed] of CASES) {
+  const what = `${["--deflate", ...ours].join(" ")}, ${JSON.stringify(theirs)}`;
+  await check(`node ws -> echo_std, compressed: ${what}`, async () => {
+    const server = await serve(echoStd, ["--deflate", ...ours]);
+    const ws = await open(server.url + "echo", [], { perMessageDeflate: { threshold: 0, ...theirs } });
+    assert.deepEqual(sorted(reply(ws)), sorted(agreed));
+    const before = ws._socket.bytesRead;
+    for (const message of MESSAGES) await echoes(ws, message);
+    // In one go, and in fragments.
+    for (const message of MESSAGES) ws.send(message);
+    for (const message of MESSAGES) await comes(ws, message);
+    const text = Buffer.from(json(300));
+    for (let at = 0; at < text.length; at += 1000)
+      ws.send(text.subarray(at, at + 1000), { fin: at + 1000 >= text.length, binary: false, compress: true });
+    await comes(ws, text.toString());
+    const plain = MESSAGES.reduce((sum, message) => sum + message.length, text.length);
+    assert(ws._socket.bytesRead - before < plain, "it was compressed");
+    assert.equal((await close(ws, 1000))[0], 1000);
+    await server.kill();
+  });
+  await check(`client_std -> node ws, compressed: ${what}`, async () => {
+    const binary = Buffer.from(json(5000)), file = join(folder, "binary");
+    writeFileSync(file, binary);
+    const { ws, client } = await meet((url) => new Process(clientStd, ["--deflate", ...ours, "--binary", file, url]),
+      { perMessageDeflate: { threshold: 0, ...theirs } });
+    assert.deepEqual(sorted(reply(ws)), sorted(agreed));
+    await comes(ws, binary);
+    assert(ws._socket.bytesRead < binary.length / 2, "it was compressed");
+    ws.send(binary);
+    await client.line(new RegExp(`^binary, ${binary.length} bytes`));
+    for (let round = 0; round < 2; round += 1)
+      for (const line of LINES) {
+        client.type(line);
+        await comes(ws, line);
+        ws.send(line);
+      }
+    client.endInput();
+    assert.equal((await closed(ws))[0], 1000);
+    assert.equal(await client.status(), 0);
+    assert.deepEqual(client.out, [...LINES, ...LINES]);
+  });
+}
+
 await check("echo_std --deflate -> a client that does not compress", async () => {
-  const server = new Process(echoStd, ["--deflate", "127.0.0.1:0"]);
-  const [, base] = await server.line(/http:(\/\/\S+)/);
-  const ws = new WebSocket(`ws:${base}echo`, [], { perMessageDeflate: false });
-  collect(ws);
-  await within(once(ws, "open"), "opening");
+  const server = await serve(echoStd, ["--deflate"]);
+  const ws = await open(server.url + "echo");
   assert.equal(ws.extensions, "");
-  ws.send("a".repeat(10_000));
-  await same(ws, "a".repeat(10_000));
-  server.child.kill();
+  await echoes(ws, "a".repeat(10_000));
 });
 finish();

@@ -1,51 +1,25 @@
 // Node `ws` as a server of client_std. Usage: node node_server.mjs <client_std>; see run.sh.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { createServer } from "node:http";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer as createTcpServer } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { WebSocketServer } from "ws";
-import { Process, check, finish, within } from "./harness.mjs";
+import { Process, check, finish, freePort, listen, scratch } from "../node/harness.mjs";
+import { closed, comes, echo, meet as meetWs, pings } from "../node/ws.mjs";
 
-const folder = mkdtempSync(join(tmpdir(), "sockless-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
+const clientStd = process.argv[2];
+const folder = scratch();
 const run = (what, body) => check(`client_std -> node ws: ${what}`, body);
-
-/** A server, and client_std connected to it. */
-async function meet(args, options = {}) {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false, ...options });
-  await once(server, "listening");
-  const connected = once(server, "connection");
-  const client = new Process(process.argv[2], [...args, `ws://127.0.0.1:${server.address().port}/path?query`]);
-  const [ws, request] = await within(connected, "the connection");
-  server.close();
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  ws.on("error", () => {});
-  const closed = once(ws, "close").then(([code, reason]) => [code, reason.toString()]);
-  return { ws, request, client, closed: () => within(closed, "the close") };
-}
-
-async function next(ws) {
-  if (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  return ws.inbox.shift();
-}
+const meet = (args, options) => meetWs((url) => new Process(clientStd, [...args, url]), options);
 
 await run("lines go out as text, the end of input closes with 1000", async () => {
-  const { ws, request, client, closed } = await meet([]);
+  const { ws, request, client } = await meet([]);
   assert.equal(request.url, "/path?query");
   const lines = ["hello", "", "发送数据 🦀", "x".repeat(70_000)];
   client.type(...lines);
-  for (const line of lines) {
-    const [got, isBinary] = await next(ws);
-    assert.deepEqual([got.toString(), isBinary], [line, false]);
-  }
+  for (const line of lines) await comes(ws, line);
   client.endInput();
-  assert.deepEqual(await closed(), [1000, ""]);
+  assert.deepEqual(await closed(ws), [1000, ""]);
   assert.equal(await client.status(), 0);
   await client.line(/^closed: 1000/);
 });
@@ -77,18 +51,17 @@ await run("a message cannot forge a line", async () => {
 await run("1 MiB binary goes out and comes back", async () => {
   const data = randomBytes(1 << 20), file = join(folder, "binary");
   writeFileSync(file, data);
-  const { ws, client, closed } = await meet(["--binary", file]);
-  const [got, isBinary] = await next(ws);
-  assert(isBinary && data.equals(got));
-  ws.send(got);
+  const { ws, client } = await meet(["--binary", file]);
+  await comes(ws, data);
+  ws.send(data);
   await client.line(/^binary, 1048576 bytes/);
   client.endInput();
-  assert.deepEqual(await closed(), [1000, ""]);
+  assert.deepEqual(await closed(ws), [1000, ""]);
   assert.equal(await client.status(), 0);
 });
 await run("long lines go out while their echoes come in", async () => {
   const { ws, client } = await meet([]);
-  ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
+  echo(ws);
   const lines = [..."abcdefgh"].map((letter) => letter.repeat(4 << 20));
   client.type(...lines);
   client.endInput();
@@ -97,11 +70,7 @@ await run("long lines go out while their echoes come in", async () => {
 });
 await run("ping from the server is answered with its payload", async () => {
   const { ws, client } = await meet([]);
-  for (const payload of [Buffer.alloc(0), randomBytes(125), Buffer.from("are you there")]) {
-    const pong = once(ws, "pong");
-    ws.ping(payload);
-    assert((await within(pong, "the pong"))[0].equals(payload));
-  }
+  for (const payload of ["", randomBytes(125), "are you there"]) await pings(ws, payload);
   await client.line(/^ping "are you there"$/);
   client.endInput();
   assert.equal(await client.status(), 0);
@@ -114,17 +83,17 @@ await run("ping from the client is answered", async () => {
 });
 await run("the server closes with a code and a reason", async () => {
   for (const [code, reason] of [[1000, ""], [1001, "leaving"], [3001, "理由"], [4999, "r".repeat(123)]]) {
-    const { ws, client, closed } = await meet([]);
+    const { ws, client } = await meet([]);
     ws.close(code, reason);
-    assert.equal((await closed())[0], code);
+    assert.equal((await closed(ws))[0], code);
     assert.equal(await client.status(), 0);
     await client.line(new RegExp(`^closed: ${code}.*${reason}`));
   }
 });
 await run("the server closes without a code", async () => {
-  const { ws, client, closed } = await meet([]);
+  const { ws, client } = await meet([]);
   ws.close();
-  assert.equal((await closed())[0], 1005);
+  assert.equal((await closed(ws))[0], 1005);
   assert.equal(await client.status(), 0);
   await client.line(/^closed: 1005/);
 });
@@ -142,9 +111,9 @@ await run("a violation by the server is answered with its code", async () => {
     [1009, Buffer.from([0x82, 127, 0, 0, 0, 0, 1, 0, 0, 1])],
   ];
   for (const [code, bytes] of tries) {
-    const { ws, client, closed } = await meet([]);
+    const { ws, client } = await meet([]);
     ws._socket.write(bytes);
-    assert.equal((await closed())[0], code);
+    assert.equal((await closed(ws))[0], code);
     assert.equal(await client.status(), 1);
     await client.line(/^connection failed: /);
   }
@@ -166,20 +135,16 @@ await run("a server that would compress is not asked to", async () => {
   assert.equal(client.out[0].length, 10_000);
 });
 await run("a refusal is told of, with status 1", async () => {
-  const server = createServer((_, response) => response.writeHead(403).end("no")).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = new Process(process.argv[2], [`ws://127.0.0.1:${server.address().port}/`]);
+  const server = createServer((_, response) => response.writeHead(403).end("no"));
+  const client = new Process(clientStd, [`ws://127.0.0.1:${await listen(server)}/`]);
   assert.equal(await client.status(), 1);
   await client.line(/403/);
   server.close();
 });
 await run("a port where nobody listens, wss:// and no URL are told of, with status 1", async () => {
-  const taken = createTcpServer().listen(0, "127.0.0.1");
-  await once(taken, "listening");
-  const { port } = taken.address();
-  await new Promise((resolve) => taken.close(resolve));
+  const port = await freePort();
   for (const [url, line] of [[`ws://127.0.0.1:${port}/`, /refused/], ["wss://127.0.0.1/", /TLS/], ["http//nothing", /./]]) {
-    const client = new Process(process.argv[2], [url]);
+    const client = new Process(clientStd, [url]);
     assert.equal(await client.status(), 1);
     await client.line(line);
   }

@@ -3,47 +3,17 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { connect as connectTcp, createServer } from "node:net";
 import { connect, load, serve } from "../../examples/wasm_core/host.mjs";
-import { check, finish, within } from "../interop/harness.mjs";
+import { check, finish, listen, within } from "../node/harness.mjs";
+import { close, closed, comes, echoes, meet as meetWs, open as openWs, pings } from "../node/ws.mjs";
 
-const WebSocket = createRequire(new URL("../interop/", import.meta.url))("ws");
 const [, , path] = process.argv;
 const core = await load(path);
 
 const ends = [];
-const server = createServer({ allowHalfOpen: true }, (socket) => ends.push(serve(core, socket)));
-server.listen(0, "127.0.0.1");
-await once(server, "listening");
-const { port } = server.address();
-
-async function open() {
-  const ws = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false, handshakeTimeout: 10_000 });
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  ws.on("error", () => {});
-  await within(new Promise((resolve, reject) => { ws.once("open", resolve); ws.once("error", reject); }), "opening");
-  return ws;
-}
-
-async function next(ws) {
-  if (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  return ws.inbox.shift();
-}
-
-async function echoes(ws, data) {
-  ws.send(data);
-  const [got, isBinary] = await next(ws);
-  assert.equal(isBinary, typeof data !== "string");
-  assert(Buffer.from(data).equals(got), `sent ${data.length}, got ${got.length}`);
-}
-
-async function close(ws, ...args) {
-  const closed = once(ws, "close");
-  ws.close(...args);
-  return (await within(closed, "the close"))[0];
-}
+const port = await listen(createServer({ allowHalfOpen: true }, (socket) => ends.push(serve(core, socket))));
+const open = () => openWs(`ws://127.0.0.1:${port}/`);
 
 await check("the module imports random numbers and nothing else", async () => {
   const module = await WebAssembly.compile(await readFile(path));
@@ -56,33 +26,30 @@ await run("text and binary come back, at each boundary of the length's form", as
   const ws = await open();
   for (const text of ["hello", "", "发送数据 🦀"]) await echoes(ws, text);
   for (const size of [0, 125, 126, 65_535, 65_536, 65_537, 3 << 20]) await echoes(ws, randomBytes(size));
-  assert.equal(await close(ws, 3001, "bye"), 3001);
+  assert.deepEqual(await close(ws, 3001, "bye"), [3001, ""]);
   assert.equal(await within(ends.at(-1).ended, "the end"), 3001);
 });
 await run("many messages at once, faster than they are read", async () => {
   const ws = await open();
   const messages = Array.from({ length: 200 }, (_, i) => randomBytes(i * 500));
   for (const data of messages) ws.send(data);
-  for (const data of messages) assert((await next(ws))[0].equals(data));
-  assert.equal(await close(ws, 1000), 1000);
+  for (const data of messages) await comes(ws, data);
+  assert.deepEqual(await close(ws, 1000), [1000, ""]);
 });
 await run("50 connections share the module", async () => {
   const all = await Promise.all(Array.from({ length: 50 }, open));
   await Promise.all(all.map((ws, i) => echoes(ws, `connection ${i} `.repeat(500))));
-  assert.deepEqual(await Promise.all(all.map((ws) => close(ws, 1000))), all.map(() => 1000));
+  assert.deepEqual(await Promise.all(all.map((ws) => close(ws, 1000))), all.map(() => [1000, ""]));
 });
 await run("a ping is answered", async () => {
   const ws = await open();
-  const pong = once(ws, "pong");
-  ws.ping("are you there");
-  assert.equal((await within(pong, "the pong"))[0].toString(), "are you there");
-  assert.equal(await close(ws), 1005);
+  await pings(ws, "are you there");
+  assert.deepEqual(await close(ws), [1005, ""]);
 });
 await run("a violation is answered with its code", async () => {
   const ws = await open();
-  const closed = once(ws, "close");
   ws._socket.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]));
-  assert.equal((await within(closed, "the close"))[0], 1007);
+  assert.equal((await closed(ws))[0], 1007);
   assert.equal(await within(ends.at(-1).ended, "the end"), -1006);
 });
 await run("a client that is gone leaves nothing behind", async () => {
@@ -95,34 +62,27 @@ run = (what, body) => check(`wasm_core -> node ws: ${what}`, body);
 
 /** A server, and the module connected to it as a client. */
 async function meet() {
-  const server = new WebSocket.Server({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
-  await once(server, "listening");
-  const { port } = server.address();
-  const connected = once(server, "connection");
-  const socket = connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true });
-  await once(socket, "connect");
-  const client = connect(core, socket, `127.0.0.1:${port}/path?query`);
-  const [ws, request] = await within(connected, "the connection");
-  server.close();
+  const { ws, request, client } = await meetWs(async (url) => {
+    const { host, port, pathname, search } = new URL(url);
+    const socket = connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true });
+    await once(socket, "connect");
+    return connect(core, socket, host + pathname + search);
+  });
   assert.equal(request.url, "/path?query");
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  ws.on("error", () => {});
   return { ws, client };
 }
 
 await run("echoes what the server sends, under masks from the host", async () => {
   const { ws, client } = await meet();
   for (const data of ["hello", "发送数据 🦀", randomBytes(1 << 20)]) await echoes(ws, data);
-  assert.equal(await close(ws, 1001), 1001);
+  assert.deepEqual(await close(ws, 1001), [1001, ""]);
   assert.equal(await within(client.ended, "the end"), 1001);
 });
 await run("closes when the host says so", async () => {
   const { ws, client } = await meet();
   await echoes(ws, "hello");
-  const closed = once(ws, "close");
   client.close();
-  assert.equal((await within(closed, "the close"))[0], 1000);
+  assert.deepEqual(await closed(ws), [1000, ""]);
   assert.equal(await within(client.ended, "the end"), 1000);
 });
 finish();

@@ -3,22 +3,17 @@
 #
 # Needs Cargo, Node, and a Rust that has that target. Where there is none, the library is built from
 # source by Debian's Rust 1.85, which is installed if it is missing, where there is apt-get and the right
-# to use it. Node's package is that of tests/interop.
+# to use it.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-target=wasm32-unknown-unknown
+. "$(dirname "$0")/../node/peers.sh"
+machine=wasm32-unknown-unknown
 
-cd "$root/tests/interop"
-npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
-
-cd "$root"
-build=(build --locked --release -p wasm_core --target "$target")
+build=(build --locked --release -p wasm_core --target "$machine")
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/wasm
 # Small, as for a page.
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_STRIP=true
 sysroot=$(rustc --print sysroot)
-if [ -d "$sysroot/lib/rustlib/$target/lib" ]; then
+if [ -d "$sysroot/lib/rustlib/$machine/lib" ]; then
     cargo "${build[@]}"
 else
     if ! dpkg -s rustc-web cargo-web rust-web-src >/dev/null 2>&1; then
@@ -37,15 +32,7 @@ else
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$linker \
         /usr/bin/cargo "${build[@]}" -Zbuild-std=core,alloc
 fi
-module=$CARGO_TARGET_DIR/$target/release/wasm_core.wasm
+module=$CARGO_TARGET_DIR/$machine/release/wasm_core.wasm
 
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
-broken=0
-timeout --foreground --kill-after=10 180 node "$here/check.mjs" "$module" | tee "$results" || broken=1
-
-passed=$(grep -c '^ok ' "$results" || true)
-failed=$(grep -c '^FAIL ' "$results" || true)
-echo "$passed passed, $failed failed; the module has $(stat -c %s "$module") bytes"
-# A script that stopped half-way has not passed either.
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] && [ "$broken" -eq 0 ]
+peer 180 node "$here/check.mjs" "$module"
+summary "; the module has $(stat -c %s "$module") bytes"

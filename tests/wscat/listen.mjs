@@ -5,82 +5,50 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { Process, check, finish, within } from "../interop/harness.mjs";
+import { Process, check, finish, serve, within } from "../node/harness.mjs";
+import { close, closed, comes, open } from "../node/ws.mjs";
 
-const WebSocket = createRequire(new URL("../interop/", import.meta.url))("ws");
 const [, , wscat, echoStd, folder] = process.argv;
-
-async function listen(...args) {
-  const server = new Process(wscat, [...args, "--listen", "127.0.0.1:0"]);
-  const [, url] = await server.line(/^listening on (ws:\/\/\S+)$/);
-  return { server, url };
-}
-
-async function open(url, protocols = [], options = {}) {
-  const ws = new WebSocket(url, protocols, { perMessageDeflate: false, handshakeTimeout: 10_000, ...options });
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data.toString(), isBinary]));
-  ws.on("error", () => {});
-  await within(new Promise((resolve, reject) => { ws.once("open", resolve); ws.once("error", reject); }), "opening");
-  return ws;
-}
-
-async function next(ws) {
-  if (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  return ws.inbox.shift();
-}
-
-async function closed(ws) {
-  const [code, reason] = await within(once(ws, "close"), "the close");
-  return [code, reason.toString()];
-}
+const listen = (...args) => serve(wscat, [...args, "--listen"]);
 
 let run = (what, body) => check(`node ws -> wscat --listen: ${what}`, body);
 
 await run("prints what comes, sends the input, and closes at its end", async () => {
-  const { server, url } = await listen();
-  const ws = await open(url + "path", [], { origin: "https://example.com" });
+  const server = await listen();
+  const ws = await open(server.url + "path", [], { origin: "https://example.com" });
   await server.line(/^open: \/path, origin https:\/\/example\.com$/);
   ws.send("hello 发送");
   await server.line(/^hello 发送$/);
   server.type("one", "two");
-  assert.deepEqual(await next(ws), ["one", false]);
-  assert.deepEqual(await next(ws), ["two", false]);
-  const over = closed(ws);
+  await comes(ws, "one");
+  await comes(ws, "two");
   server.endInput();
-  assert.deepEqual(await over, [1000, ""]);
+  assert.deepEqual(await closed(ws), [1000, ""]);
   assert.equal(await server.status(), 0);
 });
 await run("serves one client after the other, and answers plain requests", async () => {
-  const { server, url } = await listen("--compress", "--takeover");
+  const server = await listen("--compress", "--takeover");
   for (const name of ["first", "second"]) {
-    const ws = await open(url, [], { perMessageDeflate: { threshold: 0 } });
+    const ws = await open(server.url, [], { perMessageDeflate: { threshold: 0 } });
     assert.equal(ws.extensions.includes("permessage-deflate"), true);
     ws.send(name.repeat(100));
     await server.line(new RegExp(`^(${name}){100}$`));
-    const over = closed(ws);
-    ws.close(3001, name);
-    assert.equal((await over)[0], 3001);
+    assert.equal((await close(ws, 3001, name))[0], 3001);
     await server.line(new RegExp(`^close: 3001 "${name}", clean$`));
-    const [response] = await within(once(get(url.replace("ws:", "http:"), { agent: false }), "response"), "a response");
+    const [response] = await within(once(get(server.url.replace("ws:", "http:"), { agent: false }), "response"), "a response");
     assert.equal(response.statusCode, 426);
     response.resume();
   }
-  const ws = await open(url);
-  const over = closed(ws);
-  server.child.kill("SIGINT");
-  assert.deepEqual(await over, [1000, ""]);
-  assert.equal(await server.status(), 0);
+  const ws = await open(server.url);
+  assert.equal(await server.kill("SIGINT"), 0);
+  assert.deepEqual(await closed(ws), [1000, ""]);
 });
 await run("a subprotocol is agreed", async () => {
-  const { server, url } = await listen("--subprotocol", "chat.v1", "--once", "-n");
-  const ws = await open(url, ["chat.v2", "chat.v1"]);
+  const server = await listen("--subprotocol", "chat.v1", "--once", "-n");
+  const ws = await open(server.url, ["chat.v2", "chat.v1"]);
   assert.equal(ws.protocol, "chat.v1");
-  const over = closed(ws);
-  ws.close(1000);
-  await over;
+  await close(ws, 1000);
   assert.equal(await server.status(), 0);
 });
 
@@ -91,8 +59,8 @@ await run("lines and files, both ways at a time", async () => {
   const data = randomBytes(2 << 20);
   writeFileSync(file, data);
   mkdirSync(out);
-  const { server, url } = await listen("--once", "--compress", "--binary-in", file, "--ping", "1");
-  const client = new Process(wscat, ["--compress", "--binary-out", out, "--ping", "1", url]);
+  const server = await listen("--once", "--compress", "--binary-in", file, "--ping", "1");
+  const client = new Process(wscat, ["--compress", "--binary-out", out, "--ping", "1", server.url]);
   await client.line(/^binary, 2097152 bytes: /);
   assert(readFileSync(join(out, "000001.bin")).equals(data));
   const lines = [..."abcdefgh"].map((letter) => letter.repeat(100_000));
@@ -111,19 +79,18 @@ await run("lines and files, both ways at a time", async () => {
 run = (what, body) => check(`wscat -> echo_std: ${what}`, body);
 
 await run("lines come back, compressed and not; its pushed lines arrive", async () => {
-  const server = new Process(echoStd, ["--deflate", "127.0.0.1:0"]);
-  const [, base] = await server.line(/http:(\/\/\S+)/);
+  const server = await serve(echoStd, ["--deflate"]);
+  const url = server.url.replace("http", "ws");
   for (const args of [[], ["--compress"], ["--compress", "--takeover"]]) {
-    const client = new Process(wscat, [...args, `ws:${base}`]);
+    const client = new Process(wscat, [...args, url]);
     const lines = ["hello", "", "发送数据 🦀", "x".repeat(300_000)];
     client.type(...lines);
     client.endInput();
     assert.equal(await client.status(), 0);
     assert.deepEqual(client.out, lines);
   }
-  const pushed = new Process(wscat, ["-n", "--count", "1", `ws:${base}ticker`]);
+  const pushed = new Process(wscat, ["-n", "--count", "1", `${url}ticker`]);
   assert.equal(await pushed.status(), 0);
   assert.match(pushed.out[0], /^connected for \d+ s$/);
-  server.child.kill();
 });
 finish();

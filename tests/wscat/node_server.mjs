@@ -2,75 +2,32 @@
 // the folder has authority.pem, server.pem and server.key; see run.sh.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createServer as createSecureServer } from "node:https";
-import { createRequire } from "node:module";
-import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
-import { Process, check, finish, within } from "../interop/harness.mjs";
+import { Process, check, finish, freePort, listen } from "../node/harness.mjs";
+import { closed, comes, echo, meet as meetWs, pings } from "../node/ws.mjs";
 
-const { WebSocketServer } = createRequire(new URL("../interop/", import.meta.url))("ws");
 const [, , wscat, folder] = process.argv;
 const authority = join(folder, "authority.pem");
+const tls = { cert: readFileSync(join(folder, "server.pem")), key: readFileSync(join(folder, "server.key")) };
 const run = (what, body) => check(`wscat -> node ws: ${what}`, body);
+const meet = (args, options) => meetWs((url) => new Process(wscat, [...args, url]), options);
 
-async function listen(server) {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return server.address().port;
-}
-
-/** A server, and wscat connected to it. */
-async function meet(args, { secure = false, ...options } = {}) {
-  const http = secure
-    ? createSecureServer({ cert: readFileSync(join(folder, "server.pem")), key: readFileSync(join(folder, "server.key")) })
-    : createServer();
-  const port = await listen(http);
-  const server = new WebSocketServer({ server: http, perMessageDeflate: false, ...options });
-  const connected = once(server, "connection");
-  const url = secure ? `wss://localhost:${port}/path?query` : `ws://127.0.0.1:${port}/path?query`;
-  const client = new Process(wscat, [...args, url]);
-  const gone = client.ended.then((status) => { throw new Error(`status ${status}: ${client.err.join("\n")}`); });
-  gone.catch(() => {});
-  const [ws, request] = await within(Promise.race([connected, gone]), "the connection");
-  http.close();
-  ws.inbox = [];
-  ws.on("message", (data, isBinary) => ws.inbox.push([data, isBinary]));
-  ws.on("error", () => {});
-  const closed = once(ws, "close").then(([code, reason]) => [code, reason.toString()]);
-  return { ws, request, client, closed: () => within(closed, "the close") };
-}
-
-function echo(ws) {
-  ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
-}
-
-async function next(ws) {
-  if (!ws.inbox.length) await within(once(ws, "message"), "a message");
-  return ws.inbox.shift();
-}
-
-for (const secure of [false, true]) {
-  const [name, args] = secure ? ["wss, --cacert", ["--cacert", authority]] : ["ws", []];
-
+for (const [name, args, options] of [["ws", []], ["wss, --cacert", ["--cacert", authority], { tls }]]) {
   await run(`${name}: lines go out as text, the end of input closes with 1000`, async () => {
-    const { ws, request, client, closed } = await meet(args, { secure });
+    const { ws, request, client } = await meet(args, options);
     assert.equal(request.url, "/path?query");
     const lines = ["hello", "", "发送数据 🦀", "x".repeat(70_000)];
     client.type(...lines);
-    for (const line of lines) {
-      const [got, isBinary] = await next(ws);
-      assert.deepEqual([got.toString(), isBinary], [line, false]);
-    }
+    for (const line of lines) await comes(ws, line);
     client.endInput();
-    assert.deepEqual(await closed(), [1000, ""]);
+    assert.deepEqual(await closed(ws), [1000, ""]);
     assert.equal(await client.status(), 0);
     await client.line(/^close: 1000, clean$/);
   });
   await run(`${name}: text comes in as lines`, async () => {
-    const { ws, client } = await meet(args, { secure });
+    const { ws, client } = await meet(args, options);
     const texts = ["hello", "", "发送数据 🦀", ...[125, 126, 65_535, 65_536, 1 << 20].map((n) => "é".repeat(n / 2))];
     texts.forEach((text) => ws.send(text));
     client.endInput();
@@ -78,7 +35,7 @@ for (const secure of [false, true]) {
     assert.deepEqual(client.out, texts);
   });
   await run(`${name}: long lines go out while their echoes come in`, async () => {
-    const { ws, client } = await meet(args, { secure });
+    const { ws, client } = await meet(args, options);
     echo(ws);
     const lines = [..."abcdefgh"].map((letter) => letter.repeat(2 << 20));
     client.type(...lines);
@@ -87,21 +44,18 @@ for (const secure of [false, true]) {
     assert(lines.every((line, i) => line === client.out[i]) && client.out.length === lines.length);
   });
   await run(`${name}: files go out and come back as files`, async () => {
-    const out = join(folder, `out-${secure}`);
+    const out = join(folder, `out of ${name}`);
     mkdirSync(out);
     writeFileSync(join(out, "000002.bin"), "was here before");
     const files = [randomBytes(3 << 20), Buffer.alloc(0), randomBytes(1000)];
     const names = files.map((data, i) => {
-      const path = join(folder, `in-${secure}-${i}`);
+      const path = join(folder, `${i} of ${name}`);
       writeFileSync(path, data);
       return ["--binary-in", path];
     });
-    const { ws, client } = await meet([...args, ...names.flat(), "--binary-out", out, "--no-input", "--count", "3"], { secure });
+    const { ws, client } = await meet([...args, ...names.flat(), "--binary-out", out, "--no-input", "--count", "3"], options);
     echo(ws);
-    for (const data of files) {
-      const [got, isBinary] = await next(ws);
-      assert(isBinary && data.equals(got));
-    }
+    for (const data of files) await comes(ws, data);
     assert.equal(await client.status(), 0);
     const back = ["000001.bin", "000003.bin", "000004.bin"].map((file) => readFileSync(join(out, file)));
     assert(files.every((data, i) => data.equals(back[i])));
@@ -110,12 +64,12 @@ for (const secure of [false, true]) {
 }
 
 await run("wss: a server that nobody vouches for is refused with status 3, and taken with --insecure", async () => {
-  await assert.rejects(meet([], { secure: true }), /status 3: .*certificate/i);
-  const { client } = await meet(["--insecure", "--message", "hi"], { secure: true });
+  await assert.rejects(meet([], { tls }), /status 3: .*certificate/i);
+  const { client } = await meet(["--insecure", "--message", "hi"], { tls });
   assert.equal(await client.status(), 0);
 });
 await run("wss: a server that goes without a Close is told of, with status 6", async () => {
-  const { ws, client } = await meet(["--cacert", authority], { secure: true });
+  const { ws, client } = await meet(["--cacert", authority], { tls });
   ws._socket.end();
   assert.equal(await client.status(), 6);
   await client.line(/^close: 1006, not clean$/);
@@ -152,9 +106,7 @@ for (const options of [[], ["--takeover"], ["--takeover", "--window-bits", "9"]]
 await run("pings are sent and their time is shown; the server's are answered", async () => {
   const { ws, client } = await meet(["--ping", "1"]);
   await client.line(/^pong after \d+\.\d+ ms$/);
-  const pong = once(ws, "pong");
-  ws.ping("are \u001b you");
-  assert.equal((await within(pong, "the pong"))[0].toString(), "are \u001b you");
+  await pings(ws, "are \u001b you");
   await client.line(/^ping "are \\x1b you"$/);
   client.endInput();
   assert.equal(await client.status(), 0);
@@ -176,16 +128,15 @@ await run("the server closes: 0 for 1000, 1001 and none, 8 for other codes", asy
   }
 });
 await run("wscat closes with the code and reason that it is given", async () => {
-  const { client, closed } = await meet(["-m", "x", "--close-code", "3001", "--close-reason", "理由"]);
-  assert.deepEqual(await closed(), [3001, "理由"]);
+  const { ws, client } = await meet(["-m", "x", "--close-code", "3001", "--close-reason", "理由"]);
+  assert.deepEqual(await closed(ws), [3001, "理由"]);
   assert.equal(await client.status(), 0);
 });
 await run("Ctrl-C closes", async () => {
-  const { client, closed } = await meet([]);
+  const { ws, client } = await meet([]);
   await client.line(/^open$/);
-  client.child.kill("SIGINT");
-  assert.deepEqual(await closed(), [1000, ""]);
-  assert.equal(await client.status(), 0);
+  assert.equal(await client.kill("SIGINT"), 0);
+  assert.deepEqual(await closed(ws), [1000, ""]);
 });
 await run("--message, --count and --wait", async () => {
   const { ws, client } = await meet(["-m", "one", "-m", "two", "--count", "2"]);
@@ -214,7 +165,7 @@ await run("--verbose shows the handshake and the frames, both ways", async () =>
   ws.send(text.subarray(0, 3), { fin: false, binary: false });
   ws.send(text.subarray(3), { fin: true });
   client.type("hello");
-  await next(ws);
+  await comes(ws, "hello");
   client.endInput();
   assert.equal(await client.status(), 0);
   for (const line of [
@@ -226,9 +177,9 @@ await run("--verbose shows the handshake and the frames, both ways", async () =>
 });
 await run("a violation by the server is answered with its code, with status 5", async () => {
   for (const [code, bytes] of [[1007, [0x81, 1, 0xff]], [1002, [0x81, 0x81, 1, 2, 3, 4, 5]], [1009, [0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]]]) {
-    const { ws, client, closed } = await meet(["-n"]);
+    const { ws, client } = await meet(["-n"]);
     ws._socket.write(Buffer.from(bytes));
-    assert.equal((await closed())[0], code);
+    assert.equal((await closed(ws))[0], code);
     assert.equal(await client.status(), 5);
     await client.line(/^error: connection failed: /);
   }
@@ -270,9 +221,7 @@ await run("what is no WebSocket handshake is told of, with status 5", async () =
     /^error: connection failed: /), 5);
 });
 await run("a port where nobody listens: status 3; wrong arguments: status 2; no such file: status 1", async () => {
-  const taken = createTcpServer();
-  const port = await listen(taken);
-  await new Promise((resolve) => taken.close(resolve));
+  const port = await freePort();
   for (const [status, pattern, ...args] of [
     [3, /refused/, `ws://127.0.0.1:${port}/`], [3, /refused/, `wss://127.0.0.1:${port}/`],
     [2, /scheme/, "http://127.0.0.1/"], [2, /fragment/, "ws://127.0.0.1/#here"], [2, /no colon/, "-H", "X", "ws://127.0.0.1/"],
