@@ -615,6 +615,7 @@ fn r034_connection() {
         "upgrade",
         "UPGRADE",
         "keep-alive, Upgrade",
+        "upgrade, upgrade",
         "Upgrade, x",
         ",upgrade,",
     ] {
@@ -798,6 +799,14 @@ fn r044_names_in_any_case_and_unknown_ones() {
     assert_eq!(response.header("X-OPAQUE"), Some("\u{fc}".as_bytes()));
     assert_eq!(response.header("sec-websocket-foo"), Some(&b""[..]));
     assert_eq!(response.headers().count(), 6);
+}
+
+/// A name is known by all of its letters, not by their number.
+#[test]
+fn r044_unknown_headers_of_every_length() {
+    for len in 1..=32 {
+        opens(&Head::response().add(&"x".repeat(len), "@;\""));
+    }
 }
 
 #[test]

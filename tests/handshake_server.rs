@@ -207,6 +207,7 @@ fn r065_upgrade() {
         "WebSocket",
         "h2c, websocket",
         ",websocket,",
+        "websocket, websocket",
         "\tWEBSOCKET ",
     ] {
         accepts(&Head::request().set("Upgrade", upgrade));
@@ -305,12 +306,25 @@ fn r065_plain_http() {
 
 /// T33: lists, several lines, mixed case, and no substrings.
 #[test]
+fn r065_r066_said_twice_is_said() {
+    for name in ["Upgrade", "Connection"] {
+        let value = if name == "Upgrade" {
+            "websocket"
+        } else {
+            "upgrade"
+        };
+        accepts(&Head::request().set(name, value).add(name, value));
+    }
+}
+
+#[test]
 fn r066_connection() {
     for connection in [
         "upgrade",
         "UPGRADE",
         "keep-alive, Upgrade",
         "Upgrade,keep-alive",
+        "upgrade, upgrade",
         ", upgrade",
     ] {
         accepts(&Head::request().set("Connection", connection));
@@ -510,6 +524,15 @@ fn r075_unknown_headers() {
     assert_eq!(request.headers().count(), 9);
     assert_eq!(request.headers().last(), Some(("cookie", &b"c=d"[..])));
     assert_eq!(request.method(), "GET");
+}
+
+/// A name is known by all of its letters, not by their number.
+#[test]
+fn r075_unknown_headers_of_every_length() {
+    for len in 1..=32 {
+        let outcome = accepts(&Head::request().add(&"x".repeat(len), "@;\""));
+        assert!(request(&outcome).is_upgrade());
+    }
 }
 
 #[test]
