@@ -507,6 +507,27 @@ fn r205_order_of_close_and_data() {
     }
 }
 
+/// R199, T23: a Close that has left has left, even if a pong behind it has not.
+#[test]
+fn r199_t23_a_pong_behind_the_close_is_not_needed() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default());
+        ws.send_binary(&[1; 400]).unwrap();
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        feed(&mut ws, &frame(peer(role), FIN | PING, &[b'p'; 20]));
+        // In two steps, of which the first lets the rest be moved to the front.
+        let all = ws.buffered_amount();
+        ws.sent(300);
+        ws.sent(all - 300 - 5);
+        assert_eq!(ws.buffered_amount(), 5);
+        feed(
+            &mut ws,
+            &frame(peer(role), FIN | CLOSE, &close_body(1000, "")),
+        );
+        assert!(ws.end_of_stream().clean);
+    }
+}
+
 /// R210, R211, T20: bodies of every length.
 #[test]
 fn r210_r211_t20_body_lengths() {

@@ -263,6 +263,21 @@ fn r204_close_deadline() {
     }
 }
 
+/// R204, T24: what the peer still sends does not put it off.
+#[test]
+fn t24_close_deadline_of_a_peer_that_talks_on() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default().close_timeout(ms(200)));
+        ws.tick(ms(0));
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(ws.tick(ms(10)), Some(ms(210)));
+        feed(&mut ws, &frame(peer(role), FIN | TEXT, b"still here"));
+        assert_eq!(ws.tick(ms(209)), Some(ms(210)));
+        ws.tick(ms(210));
+        assert_eq!(feed(&mut ws, b""), [Event::Fail(Error::CloseTimeout)]);
+    }
+}
+
 /// R204, T24: the one budget also covers output that nobody takes, and an end that does not come.
 #[test]
 fn t24_close_deadline_with_output_blocked() {

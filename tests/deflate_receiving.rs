@@ -237,7 +237,7 @@ fn r344_t47_payload_of_no_bytes() {
 #[test]
 fn r347_t50_corrupt_streams() {
     let config = Config::default().deflate(eager());
-    let corrupt: [&[u8]; 12] = [
+    let corrupt: [&[u8]; 13] = [
         b"\x06",                                 // block of the reserved type
         b"\x07",                                 // and a final one
         b"\x00\x05\x00\xfa\xfe",                 // lengths of a stored block that do not fit
@@ -249,6 +249,7 @@ fn r347_t50_corrupt_streams() {
         &HELLO_STORED[..3],                      // ends inside the header of one
         b"\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x05", // ends behind one block, inside the next
         b"\xf3\x48\xcd\xc9\xc9\x07\x00\x01\x01", // behind a final block, rubbish
+        &HELLO_FINAL[..6],                       // a final block that only the tail would complete
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
     ];
     for payload in corrupt {
@@ -397,6 +398,31 @@ fn r348_t45_t14_limit_of_what_is_inflated() {
     }
 }
 
+/// T45: blocks that end the stream, so that the inflater begins anew, share the message's budget.
+#[test]
+fn r348_t45_final_blocks_share_the_limit() {
+    let config = Config::default().max_message_size(1000).deflate(eager());
+    let block = [&[1, 0x58, 2, 0xa7, 0xfd][..], &[7; 600]].concat();
+    let frames: [(u8, &[u8]); 1] = [(FIN | RSV1 | BINARY, &block.repeat(2))];
+    fails_with(plain(), &config, &frames, Error::MessageTooLarge);
+}
+
+/// T14: what comes plain on a compressed connection has the limit of plain messages, to the byte.
+#[test]
+fn r158_t14_limit_of_plain_messages() {
+    let config = Config::default().max_message_size(1000).deflate(eager());
+    let whole: [(u8, &[u8]); 1] = [(FIN | BINARY, &[0; 1001])];
+    let fragments: [(u8, &[u8]); 2] = [(BINARY, &[0; 500]), (FIN, &[0; 501])];
+    fails_with(plain(), &config, &whole, Error::MessageTooLarge);
+    fails_with(plain(), &config, &fragments, Error::MessageTooLarge);
+    let fits: [(u8, &[u8]); 2] = [(BINARY, &[0; 500]), (FIN, &[0; 500])];
+    for role in ROLES {
+        let open = || open_with(role, plain(), config.clone());
+        let transcript = converse_on(open, &wire(role, &fits));
+        assert_eq!(transcript.events, [binary(&[0; 1000])]);
+    }
+}
+
 #[test]
 fn r348_limit_of_what_is_on_the_wire() {
     // Empty blocks inflate to nothing at all, however many there are.
@@ -444,6 +470,15 @@ fn t45_limit_of_the_ratio() {
     let payload = parse(Role::Server, &drain(&mut ws)).remove(0).payload;
     assert!(payload.len() < tame.len() / 3);
     gives_with(&config, &payload, tame.as_bytes());
+    // However tame the start was.
+    let config = Config::default().deflate(eager().max_ratio(2));
+    let mut ws = open_with(Role::Server, no_takeover(), config.clone());
+    ws.send_binary(&[noise(1, 200_000), vec![0; 900_000]].concat())
+        .unwrap();
+    let payload = parse(Role::Server, &drain(&mut ws)).remove(0).payload;
+    let mut ws = open_with(Role::Client, plain(), config);
+    let events = feed(&mut ws, &frame(Role::Server, FIN | RSV1 | BINARY, &payload));
+    assert_eq!(events, [Event::Fail(Error::RatioTooHigh)]);
 }
 
 fn gives_with(config: &Config, payload: &[u8], data: &[u8]) {

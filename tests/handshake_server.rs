@@ -754,7 +754,7 @@ fn r082_header_lines_are_counted() {
 
 /// T32: a long head is not parsed again and again.
 #[test]
-fn r083_byte_by_byte_is_linear() {
+fn r083_a_head_of_megabytes_byte_by_byte() {
     let limit = 4 << 20;
     let mut ws = Connection::server(Config::default().max_head_size(limit));
     let long = Head::request().add("X", "a".repeat(limit - 200)).bytes();

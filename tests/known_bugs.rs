@@ -362,4 +362,12 @@ fn t44_rejections_with_a_body() {
         assert_eq!(response.body(), b"deni");
         assert_eq!(outcome.state, State::Closed);
     }
+    // Chunks are cut to the byte as well.
+    let head = Head::status("HTTP/1.1 403 Forbidden").add("Transfer-Encoding", "chunked");
+    let bytes = [&head.bytes()[..], b"6\r\ndenied\r\n0\r\n\r\n"].concat();
+    let outcome = ask(&config, &request, &bytes);
+    let [Event::Rejected(response)] = &outcome.events[..] else {
+        panic!("{:?}", outcome.events)
+    };
+    assert_eq!(response.body(), b"deni");
 }

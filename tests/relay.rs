@@ -106,6 +106,31 @@ fn frames_are_checked_as_frames() {
     }
 }
 
+/// R158, R159, T11: frames count as parts of their message, though none is gathered.
+#[test]
+fn t11_t14_limits_of_messages_that_pass_through() {
+    for role in ROLES {
+        let from = peer(role);
+        let config = Config::default()
+            .delivery(Delivery::Frames)
+            .max_message_size(10)
+            .max_fragments(3);
+        let large = [frame(from, BINARY, &[0; 6]), frame(from, FIN, &[0; 5])];
+        let many = [
+            frame(from, BINARY, b"x"),
+            frame(from, CONTINUATION, b"").repeat(3),
+        ];
+        for (frames, error) in [
+            (large, Error::MessageTooLarge),
+            (many, Error::TooManyFragments),
+        ] {
+            let mut ws = open(role, config.clone());
+            let events = feed(&mut ws, &frames.concat());
+            assert_eq!(events.last(), Some(&Event::Fail(error)));
+        }
+    }
+}
+
 /// R266: the announced length is kept exactly: neither more, nor less, nor anything between.
 #[test]
 fn r266_a_frame_in_pieces_is_kept_whole() {
@@ -214,6 +239,31 @@ fn r262_r263_frames_keep_the_rules_of_sending() {
         connecting.send_frame_payload(b""),
         Err(SendError::Connecting)
     );
+}
+
+/// R205, T21: whatever the peer says, nothing goes out inside a frame that is sent in pieces.
+#[test]
+fn r205_t21_nothing_goes_inside_a_frame() {
+    let header = Header {
+        fin: true,
+        rsv1: false,
+        opcode: Opcode::Binary,
+        mask: None,
+        payload_len: 10,
+    };
+    for role in ROLES {
+        for said in [
+            frame(peer(role), FIN | CLOSE, &close_body(1000, "")),
+            frame(peer(role), FIN | 3, b""),
+            frame(peer(role), FIN | PING, b"?"),
+        ] {
+            let mut ws = open(role, Config::default());
+            ws.send_frame_header(&header).unwrap();
+            let before = ws.buffered_amount();
+            feed(&mut ws, &said);
+            assert_eq!(ws.buffered_amount(), before, "{said:?}");
+        }
+    }
 }
 
 /// A failure inside a frame that is sent in pieces leaves no Close: it would be read as payload.
