@@ -10,7 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from probes import CLOSE, FIN, FRAMES, HANDSHAKES, NOT_UTF8, PING, frame, request
+from probes import CLOSE, FIN, FRAMES, HANDSHAKES, PING, frame, request
 
 # So long for an answer to what is complete; and for one to what is not, where silence is an answer.
 PATIENCE = 10.0
@@ -133,9 +133,7 @@ def judge(probe, outcome):
         case codes:
             *seen, last = outcome
             code = {"Close": None}.get(last, last)
-            # When a failure has to be seen, the RFC leaves open for UTF-8 (§8.1).
-            may_wait = probe.wanted == NOT_UTF8 and probe.unfinished and last == "silence"
-            is_failure = last == "end" or may_wait or isinstance(last, int) and last >= 1002
+            is_failure = last == "end" or isinstance(last, int) and last >= 1002
             answers = probe.what.endswith("is answered")
             if seen:
                 return "echoed", None
@@ -151,12 +149,14 @@ def table(title, probes, servers, run):
     lines = [f"| {title} | Rule | § | " + " | ".join(server.name for server in servers) + " |",
              "|---|---|---|" + "---|" * len(servers)]
     for probe, row in zip(probes, rows):
-        cells = [text if verdict else f"**{text}**" for text, verdict in row]
-        lines.append(f"| {probe.what} | {probe.row} | {probe.section} | " + " | ".join(cells) + " |")
+        cells = [text if verdict or probe.choice else f"**{text}**" for text, verdict in row]
+        section = "a choice" if probe.choice else probe.section
+        lines.append(f"| {probe.what} | {probe.row} | {section} | " + " | ".join(cells) + " |")
+    demanded = [row for probe, row in zip(probes, rows) if not probe.choice]
     for what, verdicts in [("**as the RFC wants it**", ("right", "fitting")),
                            ("**and with the code or status that it names**", ("fitting",))]:
-        sums = [sum(verdict in verdicts for _, verdict in column) for column in zip(*rows)]
-        lines.append(f"| {what} | | | " + " | ".join(f"{count} of {len(probes)}" for count in sums) + " |")
+        sums = [sum(verdict in verdicts for _, verdict in column) for column in zip(*demanded)]
+        lines.append(f"| {what} | | | " + " | ".join(f"{count} of {len(demanded)}" for count in sums) + " |")
     ours = [f"{probe.what}: {row[0][0]}" for probe, row in zip(probes, rows) if row[0][1] != "fitting"]
     return lines, ours
 
@@ -170,11 +170,15 @@ def main():
     finally:
         for server in servers:
             server.end()
-    with open(path, encoding="utf-8") as old:
-        head, _, _ = old.read().partition("\n| ")
+    with open(path, encoding="utf-8") as page:
+        before = page.read()
+    head, _, _ = before.partition("\n| ")
+    now = head + "\n" + "\n".join([*requests, "", *after]) + "\n"
     with open(path, "w", encoding="utf-8") as page:
-        page.write(head + "\n" + "\n".join([*requests, "", *after]) + "\n")
+        page.write(now)
     print("\n".join([*requests[-2:], *after[-2:]]))
+    if now != before:
+        print(f"note: {path} was another before")
     for wrong in first + second:
         print(f"FAIL {servers[0].name}: {wrong}")
     sys.exit(bool(first + second))

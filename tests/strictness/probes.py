@@ -42,6 +42,8 @@ class Probe:
     wanted: object
     # Nothing follows: what is wrong can only be seen in what has arrived.
     unfinished: bool = False
+    # No RFC demands it: the strictest that is allowed. It does not count.
+    choice: bool = False
 
 
 PROTOCOL_ERROR = [1002]
@@ -78,17 +80,17 @@ FRAMES = [
     Probe("R232", "5.6", "a text that ends inside a code point", frame(FIN | TEXT, b"\xe2\x82"), NOT_UTF8),
     Probe("R232", "5.6", "the same, the last fragment empty", frame(TEXT, b"\xe2\x82") + frame(FIN), NOT_UTF8),
     Probe("R233", "8.1", "a bad byte in a fragment, the message unfinished", frame(TEXT, b"ok\xff"), NOT_UTF8,
-          unfinished=True),
+          unfinished=True, choice=True),
     Probe("R233", "8.1", "a bad byte in a frame, the frame unfinished",
-          frame(FIN | TEXT, length=b"\x64") + masked(b"ok\xff"), NOT_UTF8, unfinished=True),
+          frame(FIN | TEXT, length=b"\x64") + masked(b"ok\xff"), NOT_UTF8, unfinished=True, choice=True),
     Probe("R210", "5.5.1", "a Close of one byte", frame(FIN | CLOSE, b"\x03"), PROTOCOL_ERROR),
     Probe("R212", "5.5.1", "a reason that is not UTF-8", close(1000, b"\xff"), [1007, 1002]),
     Probe("R213", "7.4.1", "Close 1005", close(1005), PROTOCOL_ERROR),
     Probe("R213", "7.4.1", "Close 1006", close(1006), PROTOCOL_ERROR),
     Probe("R213", "7.4.1", "Close 1015", close(1015), PROTOCOL_ERROR),
     Probe("R214", "7.4.2", "Close 999", close(999), PROTOCOL_ERROR),
-    Probe("R217", "7.4.2", "Close 2000, which means nothing yet", close(2000), PROTOCOL_ERROR),
-    Probe("R219", "7.4.2", "Close 5000", close(5000), PROTOCOL_ERROR),
+    Probe("R217", "7.4.2", "Close 2000, which means nothing yet", close(2000), PROTOCOL_ERROR, choice=True),
+    Probe("R219", "7.4.2", "Close 5000", close(5000), PROTOCOL_ERROR, choice=True),
     Probe("R190", "5.5.1", "Close 1000 is answered", close(1000), [1000]),
     Probe("R211", "5.5.1", "a Close without a body is answered", frame(FIN | CLOSE), [None, 1000]),
     Probe("R216", "7.4.2", "Close 1012 is answered", close(1012), [1012, 1000]),
@@ -128,8 +130,8 @@ def request(line="GET / HTTP/1.1", more="", **changed):
     return good.bytes()
 
 
-def refused(row, section, what, *args, **changed):
-    return Probe(row, section, what, request(*args, **changed), "refused")
+def refused(row, section, what, *args, choice=False, **changed):
+    return Probe(row, section, what, request(*args, **changed), "refused", choice=choice)
 
 
 def accepted(row, section, what, *args, **changed):
@@ -157,8 +159,9 @@ HANDSHAKES = [
     refused("R072", "4.3", "a subprotocol that is no token", more="Sec-WebSocket-Protocol: a b\r\n"),
     refused("R074", "9.1", "an extension with an unclosed quote", more=f'{LISTS}: a; b="c\r\n'),
     refused("R074", "9.1", "an extension without a name", more=f"{LISTS}: ;b\r\n"),
-    refused("R079", "RFC 9110 7.8", "a request with a body, before the body", more="Content-Length: 5\r\n"),
-    refused("R079", "RFC 9110 7.8", "the same, chunked", more="Transfer-Encoding: chunked\r\n"),
+    refused("R079", "RFC 9110 7.8", "a request with a body, before the body", more="Content-Length: 5\r\n", choice=True),
+    refused("R079", "RFC 9110 7.8", "the same, chunked", more="Transfer-Encoding: chunked\r\n",
+            choice=True),
     refused("R081", "RFC 9112 5.1", "a space before a colon", more="X : y\r\n"),
     refused("R081", "RFC 9112 5.2", "a folded line", more="X: y\r\n z\r\n"),
     refused("R081", "RFC 9110 5.5", "NUL in a value", more="X: \0\r\n"),
