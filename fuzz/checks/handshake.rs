@@ -113,7 +113,7 @@ pub(crate) fn check_server(data: &[u8]) {
         }
     }
 
-    let limit = 5 * small.head + 4 * small.early + 3 * bytes.len() + 4096;
+    let limit = 5 * small.head + 4 * small.early + 5 * bytes.len() + 4096;
     measure(make, &bytes, cuts[1], limit, answer.at_once());
     measure(make, &bytes, cuts[0], limit, |_, _| {});
 }
@@ -227,7 +227,7 @@ pub(crate) fn check_client(data: &[u8]) {
         assert_eq!(converse(make(), &bytes, cuts, |_, _| {}), whole, "{cuts:?}");
     }
 
-    let limit = 4 * small.head + 3 * small.body + 3 * bytes.len() + 4096;
+    let limit = 4 * small.head + 3 * small.body + 5 * bytes.len() + 4096;
     measure(make, &bytes, cuts[1], limit, |_, _| {});
 }
 
