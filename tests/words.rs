@@ -8,7 +8,7 @@ use core::fmt::{Debug, Display};
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use common::{BINARY, FIN, ROLES, TEXT, frame, peer};
+use common::{BINARY, FIN, ROLES, TEXT, feed, frame, peer};
 use handshake_support::{Head, accepting, ask, asking, fixed_entropy};
 use sockless::close::InvalidCloseCode;
 use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri, same_origin};
@@ -373,5 +373,53 @@ fn events_are_shown() {
         let mut input = &mut bytes[..];
         let event = ws.receive(&mut input).expect("an event");
         assert_eq!(format!("{event:?}"), shown);
+    }
+}
+
+/// The phrases of RFC 9110 §15 and RFC 6585, and none where there is no such status.
+#[test]
+fn statuses_and_their_phrases() {
+    for (status, phrase) in [
+        (200, "OK"),
+        (204, "No Content"),
+        (206, "Partial Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (406, "Not Acceptable"),
+        (407, "Proxy Authentication Required"),
+        (408, "Request Timeout"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (412, "Precondition Failed"),
+        (414, "URI Too Long"),
+        (417, "Expectation Failed"),
+        (421, "Misdirected Request"),
+        (426, "Upgrade Required"),
+        (428, "Precondition Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+        (505, "HTTP Version Not Supported"),
+        (299, ""),
+        (599, ""),
+    ] {
+        let mut ws = Connection::server(Config::default().serve_plain_http());
+        feed(&mut ws, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        ws.respond(Response::new(status)).unwrap();
+        let line = format!("HTTP/1.1 {status} {phrase}\r\n");
+        assert!(ws.output().starts_with(line.as_bytes()), "{line}");
     }
 }
