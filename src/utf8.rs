@@ -244,8 +244,9 @@ mod tests {
         core::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
     }
 
-    /// R230 to R235: every sequence of up to three bytes, and every two bytes behind each lead of
-    /// four, agrees with the standard library, whole and byte by byte, at the very byte that decides.
+    /// R230 to R235: every sequence of up to two bytes, of three that begin as more than ASCII could,
+    /// and many of four, agrees with the standard library, whole and byte by byte, at the very byte that
+    /// decides.
     #[test]
     fn r233_every_short_string_is_judged_at_the_deciding_byte() {
         let check = |bytes: &[u8]| {

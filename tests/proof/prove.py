@@ -8,7 +8,9 @@ A proof holds if no such input exists, the paths together cover all inputs that 
 path was given up. The controls at the end have a wrong specification or wrong code, and have to fail.
 
 What is trusted: angr's model of the processor, z3, and the specifications below. Data and keys are symbols,
-the lengths of payloads and close bodies are the ones listed; headers are proven for input of any length.
+the lengths of payloads and close bodies are the ones listed; headers are proven for input of any length. The
+library is built without `std`: the copy of the mask loop for AVX2, which runs from 128 bytes on, is outside of
+this, and tested against a naive loop in src/mask.rs and tests/masking.rs.
 """
 
 import logging
