@@ -468,6 +468,12 @@ fn r030_bodies() {
         "1".repeat(256)
     );
     assert_eq!(rejects(&plain, endless.as_bytes()).body(), b"");
+    // The longest line of a chunk, its end included, and one longer, however it is cut.
+    for (len, kept) in [(256, "abc"), (257, "")] {
+        let line = format!("3;{}\r\n", "x".repeat(len - 4));
+        let text = format!("HTTP/1.1 403\r\nTransfer-Encoding: chunked\r\n\r\n{line}abc\r\n0\r\n");
+        assert_eq!(rejects(&plain, text.as_bytes()).body(), kept.as_bytes());
+    }
 }
 
 #[test]

@@ -34,6 +34,10 @@ GROUPS = {
 }
 
 
+# All cases there are, so that none goes missing with another suite.
+SUITE = 517
+
+
 class Stop(Exception):
     def __init__(self, status, message):
         super().__init__(message)
@@ -153,6 +157,8 @@ class Run:
         starts so, and an unknown case is an error in the midst of the run."""
         with open(os.path.join(self.a.suite, "cases.json")) as f:
             full = json.load(f)
+        if len(full["cases"]) != SUITE:
+            raise Stop(USAGE, "the suite has %d cases, not %d" % (len(full["cases"]), SUITE))
         chosen = set()
         for take, items in (True, patterns(self.a.cases)), (False, patterns(self.a.exclude)):
             for item in items:
