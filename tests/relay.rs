@@ -14,6 +14,17 @@ fn raw(role: Role) -> Connection {
     open(role, Config::default().delivery(Delivery::Frames))
 }
 
+/// The header of a message of one frame.
+fn whole(opcode: Opcode, payload_len: u64) -> Header {
+    Header {
+        fin: true,
+        rsv1: false,
+        opcode,
+        mask: None,
+        payload_len,
+    }
+}
+
 /// Passes on what `from` receives of `piece`, and returns what `to` writes for it.
 fn relay(from: &mut Connection, to: &mut Connection, piece: &[u8]) -> Vec<u8> {
     for event in feed(from, piece) {
@@ -134,13 +145,7 @@ fn t11_t14_limits_of_messages_that_pass_through() {
 /// R266: the announced length is kept exactly: neither more, nor less, nor anything between.
 #[test]
 fn r266_a_frame_in_pieces_is_kept_whole() {
-    let text = |payload_len| Header {
-        fin: true,
-        rsv1: false,
-        opcode: Opcode::Text,
-        mask: None,
-        payload_len,
-    };
+    let text = |payload_len| whole(Opcode::Text, payload_len);
     for role in ROLES {
         let mut ws = raw(role);
         assert_eq!(ws.send_frame_payload(b"x"), Err(SendError::FrameOverrun));
@@ -244,13 +249,7 @@ fn r262_r263_frames_keep_the_rules_of_sending() {
 /// R205, T21: whatever the peer says, nothing goes out inside a frame that is sent in pieces.
 #[test]
 fn r205_t21_nothing_goes_inside_a_frame() {
-    let header = Header {
-        fin: true,
-        rsv1: false,
-        opcode: Opcode::Binary,
-        mask: None,
-        payload_len: 10,
-    };
+    let header = whole(Opcode::Binary, 10);
     for role in ROLES {
         for said in [
             frame(peer(role), FIN | CLOSE, &close_body(1000, "")),
@@ -272,13 +271,7 @@ fn r205_a_close_never_cuts_a_frame() {
     for role in ROLES {
         for sent in [0, 1, 200] {
             let mut ws = open(role, Config::default());
-            let header = Header {
-                fin: true,
-                rsv1: false,
-                opcode: Opcode::Binary,
-                mask: None,
-                payload_len: 400,
-            };
+            let header = whole(Opcode::Binary, 400);
             ws.send_frame_header(&header).unwrap();
             ws.send_frame_payload(&[1; 150]).unwrap();
             ws.sent(sent);
@@ -305,13 +298,7 @@ fn r195_the_answer_to_a_passed_on_close_can_still_be_sent() {
             (ws.state(), ws.transport()),
             (State::Closing, Transport::Keep)
         );
-        let header = Header {
-            fin: true,
-            rsv1: false,
-            opcode: Opcode::Close,
-            mask: None,
-            payload_len: 2,
-        };
+        let header = whole(Opcode::Close, 2);
         ws.send_frame_header(&header).unwrap();
         ws.send_frame_payload(b"\x03\xe8").unwrap();
         assert_eq!(ws.transport(), Transport::Keep, "still to be written");
@@ -394,13 +381,7 @@ fn r204_close_deadline_among_the_frames() {
 /// T30: pongs find the frame ends again after a frame that was sent in pieces.
 #[test]
 fn t30_pongs_after_a_frame_in_pieces() {
-    let header = Header {
-        fin: true,
-        rsv1: false,
-        opcode: Opcode::Binary,
-        mask: None,
-        payload_len: 600,
-    };
+    let header = whole(Opcode::Binary, 600);
     for role in ROLES {
         for sent in 0..620 {
             let mut ws = open(role, Config::default().high_water_mark(0));
@@ -431,13 +412,7 @@ fn t30_pongs_after_a_frame_in_pieces() {
 #[test]
 fn keepalive_waits_for_the_end_of_a_frame_in_pieces() {
     let secs = Duration::from_secs;
-    let header = Header {
-        fin: true,
-        rsv1: false,
-        opcode: Opcode::Binary,
-        mask: None,
-        payload_len: 10,
-    };
+    let header = whole(Opcode::Binary, 10);
     for role in ROLES {
         let mut ws = open(role, Config::default().keepalive(secs(30), secs(10)));
         assert_eq!(ws.tick(secs(0)), Some(secs(30)));
