@@ -85,10 +85,10 @@ pub(crate) fn check(role: Role, data: &[u8]) {
     let halves = converse_in_halves(make(), bytes, cuts[2], echo);
     assert_eq!(halves, whole, "in halves");
 
-    // Of the message, twice its size and once more while it moves.
+    // Of the message, twice its size.
     let mark = 300;
     let config = || -> Config { limits.config().high_water_mark(mark) };
-    let limit = 3 * limits.message.min(bytes.len()) + 3 * most_queued(mark);
+    let limit = 2 * limits.message.min(bytes.len()) + 2 * most_queued(mark);
     for cuts in [Cuts::Whole, cuts[1]] {
         measure(|| open(role, config()), bytes, cuts, limit, |_, _| {});
     }
