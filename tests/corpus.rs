@@ -30,7 +30,9 @@ fn replay(target: &str) {
 }
 
 macro_rules! replays {
-    ($($name:ident)*) => {
+    ($list:ident: $($name:ident)*) => {
+        #[cfg(feature = "deflate")]
+        const $list: &[&str] = &[$(stringify!($name)),*];
         $(
             #[test]
             fn $name() {
@@ -40,10 +42,58 @@ macro_rules! replays {
     };
 }
 
-replays! { head decoder server client server_handshake client_handshake pair header_list parts proxy }
+replays! { PLAIN: head decoder server client server_handshake client_handshake pair header_list parts proxy }
 
 #[cfg(feature = "deflate")]
-replays! { negotiation inflating round_trip }
+replays! { DEFLATE: negotiation inflating round_trip }
+
+/// Every target has its file, its binary, its seeds and its check, and is replayed here.
+#[cfg(feature = "deflate")]
+#[test]
+fn every_target_is_everywhere() {
+    use std::collections::BTreeSet;
+
+    type Names = BTreeSet<String>;
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let listed = |folder: &str| -> Names {
+        let entries = fs::read_dir(fuzz.join(folder)).expect("a folder");
+        let stem = |path: &Path| path.file_stem()?.to_str().map(str::to_owned);
+        let name = |entry: fs::DirEntry| stem(&entry.path()).expect("a name");
+        entries.map(|entry| name(entry.expect("a file"))).collect()
+    };
+    let files = listed("fuzz_targets");
+
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("the manifest");
+    let mut bins = Names::new();
+    for bin in manifest.split("[[bin]]").skip(1) {
+        let value = |key: &str| bin.lines().find_map(|line| line.strip_prefix(key));
+        let name = value("name = ").expect("a name").trim_matches('"');
+        let path = format!("\"fuzz_targets/{name}.rs\"");
+        assert_eq!(value("path = "), Some(&*path));
+        let code = fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs")));
+        let call = format!("sockless_fuzz::{name}(data)");
+        assert!(code.expect("the target").contains(&call), "{name}");
+        bins.insert(name.to_owned());
+    }
+    assert_eq!(files, bins);
+    assert_eq!(files, listed("seeds"));
+
+    // It needs the other implementations, and is tested beside them.
+    let elsewhere = "differential";
+    let checks: Names = checks::TARGETS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([elsewhere])
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(files, checks);
+    let replayed: Names = [PLAIN, DEFLATE, &[elsewhere]]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(files, replayed);
+}
 
 /// What the fuzzers found, as it would be met.
 mod found {

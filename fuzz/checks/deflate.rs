@@ -3,12 +3,17 @@
 
 use sockless::deflate::Parameters;
 use sockless::handshake::{Extension, extensions};
-use sockless::{Compression, Config, Connection, DeflateConfig, Delivery, Error, Event, Fin, Role};
+use sockless::{Compression, Config, Connection, DeflateConfig, Delivery, Event, Fin, Role};
 
-use super::heap;
+use super::counting::measured;
+use super::parts::Joined;
+use super::reference::{Expected, Seen};
 use super::source::{Cuts, Source};
-use super::watch::entropy;
-use super::wire::frame;
+use super::watch::{Watched, entropy};
+use super::wire::{self, BINARY, CONTINUATION, Start, frame};
+
+/// What a byte of Deflate can come to.
+const MOST_INFLATED: usize = 1032;
 
 /// What a server and a client make of the same header value.
 pub(crate) fn check_negotiation(data: &[u8]) {
@@ -147,56 +152,72 @@ pub(crate) fn check_inflating(data: &[u8]) {
             .delivery(delivery)
             .max_message_size(limit)
             .deflate(deflate);
-        let mut ws = Connection::upgraded_with(Role::Server, Some(agreed), config);
-        gather(&mut ws, &bytes, cuts, limit)
+        let ws = Connection::upgraded_with(Role::Server, Some(agreed), config);
+        let mut watched = Watched::new(ws);
+        feed(&mut watched, &bytes, cuts, limit);
+        let done = watched.finish();
+        let events = match delivery {
+            Delivery::Parts => {
+                let mut joined = Joined::default();
+                done.events.iter().filter_map(|e| joined.put(e)).collect()
+            }
+            _ => {
+                let seen = Seen::all(&done.events);
+                assert_eq!(seen.len(), done.events.len(), "parts among messages");
+                seen
+            }
+        };
+        let expected = Expected {
+            events,
+            truncated: false,
+        };
+        let frames = wire::written(Role::Server, &done.output, true);
+        expected.check_answers(&frames, &done.ending);
+        expected
     };
     let whole = run(Delivery::Messages, Cuts::Whole);
     for cuts in cuts {
         assert_eq!(run(Delivery::Messages, cuts), whole);
-        let (messages, error) = run(Delivery::Parts, cuts);
-        assert_eq!(messages, whole.0);
-        assert_eq!(error, whole.1);
+        assert_eq!(run(Delivery::Parts, cuts), whole);
     }
 }
 
-/// The messages that are complete, and the failure.
-fn gather(
-    ws: &mut Connection,
-    bytes: &[u8],
-    cuts: Cuts,
-    limit: usize,
-) -> (Vec<Vec<u8>>, Option<Error>) {
-    let (mut messages, mut parts, mut error) = (Vec::new(), Vec::new(), None);
-    heap::peak();
-    let before = heap::live();
-    for piece in cuts.pieces(bytes) {
-        let mut piece = piece.to_vec();
-        let mut input = &mut piece[..];
-        while let Some(event) = ws.receive(&mut input) {
-            let (data, fin) = match event {
-                Event::Text(text) => (text.into_owned().into_bytes(), Fin::Last),
-                Event::Binary(data) => (data.into_owned(), Fin::Last),
-                Event::TextPart { text, fin, .. } => (text.into_owned().into_bytes(), fin),
-                Event::BinaryPart { data, fin, .. } => (data.into_owned(), fin),
-                Event::Fail(fail) => {
-                    error = Some(fail);
-                    continue;
+/// Feeds all of `bytes`, in which no message is longer than `limit`: what is held must be in proportion
+/// to what comes of them.
+fn feed(watched: &mut Watched, bytes: &[u8], cuts: Cuts, limit: usize) {
+    // A part has a byte at least.
+    watched.allow(MOST_INFLATED * bytes.len());
+    let (mut message, mut all) = (0, 0);
+    let ((), heap) = measured(|| {
+        for piece in cuts.pieces(bytes) {
+            watched.feed(piece, |_, event| {
+                let (len, fin) = match event {
+                    Event::Text(text) => (text.len(), Fin::Last),
+                    Event::Binary(data) => (data.len(), Fin::Last),
+                    Event::TextPart { text, fin, .. } => (text.len(), *fin),
+                    Event::BinaryPart { data, fin, .. } => (data.len(), *fin),
+                    Event::Fail(_) => return,
+                    other => panic!("{other:?}"),
+                };
+                all += len;
+                message += len;
+                assert!(message <= limit);
+                if fin == Fin::Last {
+                    message = 0;
                 }
-                other => panic!("{other:?}"),
-            };
-            parts.extend(data);
-            assert!(parts.len() <= limit);
-            if fin == Fin::Last {
-                messages.push(core::mem::take(&mut parts));
-            }
+            });
+            watched.write(usize::MAX);
         }
-        assert!(input.is_empty());
-    }
-    let kept: usize = messages.iter().map(Vec::capacity).sum();
-    // A codec with its buffers, what is gathered while it grows, and what has been handed over.
-    let bound = before + (256 << 10) + 8 * limit + 2 * kept + 2 * bytes.len();
-    assert!(heap::peak() <= bound, "more memory than the limit explains");
-    (messages, error)
+    });
+    // A codec with its buffers, a message while it is gathered, the input, and what was handed over.
+    let gathered = limit.min(MOST_INFLATED * bytes.len());
+    let events = watched.events.capacity() * size_of::<Event<'_>>();
+    let bound = (128 << 10) + 2 * gathered + 2 * bytes.len() + 2 * all + events;
+    assert!(
+        usize::try_from(heap.peak).is_ok_and(|peak| peak <= bound),
+        "{} bytes of heap, not {bound}",
+        heap.peak
+    );
 }
 
 /// Messages of all kinds between two ends, in both directions, cut and fragmented in any way.
@@ -208,7 +229,7 @@ pub(crate) fn check_round_trip(data: &[u8]) {
             .entropy(entropy)
             .fragment_size(*source.pick(&[usize::MAX, 1, 7, 100]))
             .deflate(config(&mut source));
-        Connection::upgraded_with(role, Some(agreed), config)
+        Watched::new(Connection::upgraded_with(role, Some(agreed), config))
     });
     while !source.is_empty() {
         let choice = source.byte();
@@ -221,21 +242,54 @@ pub(crate) fn check_round_trip(data: &[u8]) {
             0 => (client, server),
             _ => (server, client),
         };
-        from.set_compression(match choice & 24 {
+        let compression = match choice & 24 {
             24 => Compression::Never,
             _ => Compression::Automatic,
-        });
+        };
+        from.ws.set_compression(compression);
         if choice & 32 == 0 {
-            from.send_binary(&message).expect("open");
+            from.ws.send_binary(&message).expect("open");
         } else {
             let (a, b) = message.split_at(message.len() / 3);
-            from.send_binary_part(a, Fin::More).expect("open");
-            from.send_binary_part(b, Fin::Last).expect("open");
+            from.ws.send_binary_part(a, Fin::More).expect("open");
+            from.ws.send_binary_part(b, Fin::Last).expect("open");
         }
-        let bytes = from.outputs().collect::<Vec<_>>().concat();
-        from.sent(bytes.len());
-        let (messages, error) = gather(to, &bytes, cuts, usize::MAX >> 8);
-        assert_eq!(error, None);
-        assert!(messages == [message], "it came back otherwise");
+        let bytes = from.write(usize::MAX);
+        if let Some(plain) = written(to.ws.role(), bytes) {
+            assert!(plain == message, "it was written otherwise");
+        } else {
+            assert_eq!(compression, Compression::Automatic);
+        }
+        feed(to, bytes, cuts, message.len());
+        from.output.clear();
+        assert_eq!(to.events.len(), 1);
+        let came_back = matches!(to.events.pop(), Some(Event::Binary(data)) if *data == message);
+        assert!(came_back, "it came back otherwise");
+    }
+    for end in ends {
+        let done = end.finish();
+        assert_eq!((done.events, done.output), (Vec::new(), Vec::new()));
+        assert_eq!(done.ending.error, None);
+    }
+}
+
+/// Judges the frames of a binary message as `reader` has to: its payload, unless it is compressed.
+fn written(reader: Role, mut bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut payload, mut compressed) = (Vec::new(), None);
+    loop {
+        let Start::Header(header) = wire::header(reader, true, u64::MAX, bytes) else {
+            panic!("no header: {bytes:?}");
+        };
+        let opcode = compressed.map_or(BINARY, |_| CONTINUATION);
+        assert_eq!(header.opcode, opcode, "nothing but the message");
+        compressed.get_or_insert(header.rsv1);
+        let end = header.size + usize::try_from(header.len).expect("it is there");
+        let raw = &bytes[header.size..end];
+        payload.extend(wire::unmasked(header.key.unwrap_or_default(), raw));
+        bytes = &bytes[end..];
+        if header.fin {
+            assert!(bytes.is_empty(), "nothing behind the message");
+            return (compressed == Some(false)).then_some(payload);
+        }
     }
 }

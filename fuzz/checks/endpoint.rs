@@ -85,12 +85,11 @@ pub(crate) fn check(role: Role, data: &[u8]) {
     let halves = converse_in_halves(make(), bytes, cuts[2], echo);
     assert_eq!(halves, whole, "in halves");
 
-    // Of the message, four times what has come of it and once more while it moves; or twice what it may
-    // come to, and once more.
+    // Of the message, four times what has come of it, or twice what it may come to.
     let mark = 300;
     let config = || -> Config { limits.config().high_water_mark(mark) };
-    let gathered = limits.message.saturating_mul(3).min(5 * bytes.len());
-    let limit = gathered + 3 * most_queued(mark);
+    let gathered = limits.message.saturating_mul(2).min(4 * bytes.len());
+    let limit = gathered + 2 * most_queued(mark);
     for cuts in [Cuts::Whole, cuts[1]] {
         measure(|| open(role, config()), bytes, cuts, limit, |_, _| {});
     }

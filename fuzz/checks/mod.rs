@@ -1,7 +1,10 @@
-//! What the fuzz targets assert, a file for each, on nothing but sockless and the standard library:
+//! What the fuzz targets assert, a file for each, on nothing but sockless and the standard library,
+//! whose allocator counts here:
 //! the fuzzers run them, and `tests/corpus.rs` replays what the fuzzers have found.
 #![allow(dead_code, reason = "each user has its part")]
 
+#[path = "../../tests/counting/mod.rs"]
+mod counting;
 pub(crate) mod decoder;
 #[cfg(feature = "deflate")]
 pub(crate) mod deflate;
@@ -9,7 +12,6 @@ pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod head;
 pub(crate) mod header_list;
-pub(crate) mod heap;
 pub(crate) mod pair;
 pub(crate) mod parts;
 pub(crate) mod proxy;

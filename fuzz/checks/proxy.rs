@@ -1,10 +1,12 @@
 //! Frames that are passed on: what comes out is what went in, as far as it went.
 
-use sockless::{Config, Delivery, Error, Event, Role};
+use sockless::frame::{Header, Opcode};
+use sockless::{Config, Connection, Delivery, Error, Event, Role};
 
 use super::reference::{self, Limits, Seen};
 use super::source::{Cuts, Source};
-use super::watch::{Watched, open};
+use super::watch::{Watched, measure, open};
+use super::wire;
 
 pub(crate) fn check(data: &[u8]) {
     let mut source = Source::new(data);
@@ -20,8 +22,14 @@ pub(crate) fn check(data: &[u8]) {
     if bytes.len() > 8 << 10 {
         return;
     }
+    let make_near = || open(role, limits.config().delivery(Delivery::Frames));
     for cuts in cuts.into_iter().chain([Cuts::Whole]) {
-        let mut near = Watched::new(open(role, limits.config().delivery(Delivery::Frames)));
+        let mut near = Watched::new(make_near());
+        let in_frame = choices & 4 != 0;
+        if in_frame {
+            begin_frame(&mut near.ws);
+        }
+        let begun = near.write(usize::MAX).len();
         // What one end receives as a server it passes on as a client.
         let mut far = Watched::new(open(role.peer(), Config::default()));
         for piece in cuts.pieces(bytes) {
@@ -41,9 +49,27 @@ pub(crate) fn check(data: &[u8]) {
                 Event::Fail(_) => {}
                 event => panic!("{event:?}"),
             });
+            near.write(usize::MAX);
             far.write(usize::from(choices >> 2));
         }
         far.write(usize::MAX);
+
+        // Of its own it writes nothing but a Close where a rule was broken, and none inside a frame.
+        let near = near.finish();
+        let failed = match near.events.last() {
+            Some(Event::Fail(error)) => Some(*error),
+            _ => None,
+        };
+        let own = wire::written(role, &near.output[begun..], true);
+        let close = failed.filter(|_| !in_frame).and_then(|e| e.close_code());
+        assert_eq!(own.len(), usize::from(close.is_some()));
+        for frame in own {
+            assert_eq!(frame.opcode, wire::CLOSE);
+            assert_eq!(wire::close_body(&frame.payload).0, close.map(u16::from));
+        }
+        assert_eq!(near.ending.error, failed);
+        assert_eq!(near.ending.sent_code, close);
+        assert!(!near.ending.clean, "no Close was answered");
 
         // A limit of this end is no limit of the next.
         let wide = Limits {
@@ -68,4 +94,28 @@ pub(crate) fn check(data: &[u8]) {
         }
         assert_eq!(passed_on.events, expected.events, "{cuts:?}");
     }
+
+    // Where all is written at once, nothing is gathered.
+    let mut far = open(role.peer(), Config::default());
+    measure(make_near, bytes, cuts[2], 1024, move |_, event| {
+        match event {
+            Event::FrameHeader(header) => far.send_frame_header(header).expect("in order"),
+            Event::FramePayload(data) => far.send_frame_payload(data).expect("it fits"),
+            _ => {}
+        }
+        far.sent(usize::MAX);
+    });
+}
+
+/// A frame from the other side of the proxy that does not come to its end.
+fn begin_frame(ws: &mut Connection) {
+    let header = Header {
+        fin: true,
+        rsv1: false,
+        opcode: Opcode::Binary,
+        mask: None,
+        payload_len: 3,
+    };
+    ws.send_frame_header(&header).expect("open");
+    ws.send_frame_payload(b"ab").expect("it fits");
 }

@@ -8,7 +8,7 @@ use sockless::{
     State, Transport,
 };
 
-use super::heap;
+use super::counting::measured;
 use super::source::Cuts;
 
 std::thread_local! {
@@ -47,7 +47,8 @@ pub(crate) struct Watched {
     transport: Transport,
     /// The last event has come.
     over: bool,
-    /// How many more events there may be: one for each byte and each tick.
+    /// How many more events there may be: one for each byte and each tick, and what is
+    /// [allowed](Self::allow).
     budget: usize,
     /// Input goes to the receiving half alone, and what it obliges to is carried over.
     pub(crate) in_halves: bool,
@@ -99,6 +100,11 @@ impl Watched {
             self.look();
             self.events.push(event.into_owned());
         }
+    }
+
+    /// More events than bytes, by so many.
+    pub(crate) fn allow(&mut self, events: usize) {
+        self.budget += events;
     }
 
     fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
@@ -276,32 +282,33 @@ pub(crate) fn measure(
     /// The keys of a client, what a server knows of a handshake, the first sizes of buffers.
     const SLACK: usize = 2048;
     let mut buffer = vec![0; bytes.len()];
-    let base = heap::live();
-    let mut ws = make();
-    let (mut fed, mut handed_over) = (0, 0);
+    let (mut ws, made) = measured(make);
+    let (mut held, mut fed, mut handed_over) = (made.held, 0, 0);
     for piece in cuts.pieces(bytes) {
         let mut input = &mut buffer[..piece.len()];
         input.copy_from_slice(piece);
         fed += piece.len();
-        heap::peak();
-        while let Some(event) = ws.receive(&mut input) {
-            react(&mut ws, &event);
-            handed_over += 1;
-        }
-        let held = heap::peak().saturating_sub(base);
+        let ((), heap) = measured(|| {
+            while let Some(event) = ws.receive(&mut input) {
+                react(&mut ws, &event);
+                handed_over += 1;
+            }
+        });
+        let peak = usize::try_from(held + heap.peak).expect("more was made than freed");
+        held += heap.held;
         assert!(
-            held <= SLACK + 6 * fed,
-            "{held} bytes of heap after {fed} bytes"
+            peak <= SLACK + 4 * fed,
+            "{peak} bytes of heap after {fed} bytes"
         );
         assert!(
-            held <= SLACK + limit,
-            "{held} bytes of heap, whatever was received"
+            peak <= SLACK + limit,
+            "{peak} bytes of heap, whatever was received"
         );
         assert!(ws.buffered_amount() <= limit, "output without bound");
     }
     assert!(handed_over <= fed + 1);
-    drop(ws);
-    assert!(heap::live() <= base, "memory lost");
+    let ((), freed) = measured(|| drop((ws, react)));
+    assert!(held + freed.held <= 0, "memory lost");
 }
 
 /// An open connection with the first of keys.
