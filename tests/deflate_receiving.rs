@@ -431,6 +431,7 @@ fn r348_limit_of_what_is_on_the_wire() {
     let empty = stored(b"").repeat(allowed / 5);
     let enough = [&empty[..], &vec![0; allowed % 5]].concat();
     assert_eq!(enough.len(), allowed);
+    gives_with(&config, &enough, b"");
     let more = [&empty[..], &vec![0; allowed % 5 + 1]].concat();
     let frames: [(u8, &[u8]); 1] = [(DATA, &more)];
     fails_with(plain(), &config, &frames, Error::MessageTooLarge);
