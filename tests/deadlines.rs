@@ -143,6 +143,28 @@ fn r178_keepalive_is_confirmed_by_its_own_pong_only() {
     }
 }
 
+/// R178: a pong that guesses right confirms nothing before its ping is written, however what came before
+/// was written.
+#[test]
+fn r178_a_guessed_pong_confirms_nothing() {
+    for role in ROLES {
+        for first in [0, 50] {
+            let mut ws = open(role, Config::default().keepalive(ms(100), ms(30)));
+            ws.tick(ms(0));
+            ws.send_binary(&[0; 100]).unwrap();
+            ws.sent(first);
+            drain(&mut ws);
+            assert_eq!(ws.tick(ms(100)), Some(ms(130)));
+            let ping = parse(role, ws.output()).remove(0);
+            feed(&mut ws, &frame(peer(role), FIN | PONG, &ping.payload));
+            assert_eq!(
+                (ws.tick(ms(110)), ws.round_trip_time()),
+                (Some(ms(130)), None)
+            );
+        }
+    }
+}
+
 /// R178: whoever talks needs no ping.
 #[test]
 fn r178_no_ping_while_the_peer_is_heard() {
