@@ -10,14 +10,13 @@ cargo build --quiet --release --locked --no-default-features --features ours
 program=${CARGO_TARGET_DIR:-target}/release/sockless-peers
 # What is counted has to be right first.
 "$program" verify --peers sockless >/dev/null
-# Else each byte of a `rep movsb` counts as an instruction.
-export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000
+. ../callgrind.sh
 
 # Messages and instructions of so many passes.
 count() { # workload role reads passes
     local log
-    log=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" icount --peers sockless \
-        --loads "$1" --roles "$2" --chunks "$3" --n "$4" 2>&1) || { echo "$log" >&2; return 1; }
+    log=$(callgrind "$program" icount --peers sockless \
+        --loads "$1" --roles "$2" --chunks "$3" --n "$4") || return
     awk '/^MSGS/ {messages = $2} /Collected/ {taken = $4} END {
         if (messages <= 0 || taken <= 0) { print "nothing was counted" >"/dev/stderr"; exit 1 }
         print messages, taken }' <<<"$log"

@@ -5,12 +5,11 @@
 set -eu
 cd "$(dirname "$0")"
 B=target/release/sockless-peers
-# otherwise every byte of a "rep movsb" counts as an instruction
-export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000
+. ../callgrind.sh
 [ $# -gt 0 ] || set -- recv:text20 recv:text125 recv:text1k recv:cjk1k recv:random send:text20 send:text1k echo:text20 accept:x
 peers=$($B list | awk '{print $1}')
 ir() { # peer section:load role n
-  valgrind --tool=callgrind --callgrind-out-file=/dev/null $B icount --peers "$1" --loads "$2" --roles "$3" --chunks 64k --n "$4" 2>&1 | awk '/MSGS/{m=$2} /UNSUPPORTED/{m="-"} /Collected/{print m, $4}'
+  callgrind $B icount --peers "$1" --loads "$2" --roles "$3" --chunks 64k --n "$4" | awk '/MSGS/{m=$2} /UNSUPPORTED/{m="-"} /Collected/{print m, $4}'
 }
 for w in "$@"; do
   for role in server client; do

@@ -9,13 +9,11 @@ cd "$(dirname "$0")"
 target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build --quiet --release --locked --target-dir "$target"
 program=$target/release/sockless-linear
-# Else each byte of a `rep movsb` counts as an instruction.
-export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000
+. ../../benches/callgrind.sh
 
 instructions() { # workload n
     local log
-    log=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1) ||
-        { echo "$log" >&2; return 1; }
+    log=$(callgrind "$program" "$1" "$2") || return
     awk '/Collected/ {print $4}' <<<"$log"
 }
 
