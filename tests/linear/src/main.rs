@@ -284,23 +284,23 @@ fn client() -> Connection {
 fn response(n: usize) {
     let mut head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n".to_vec();
     push_headers(&mut head, n);
-    let mut ws = client();
-    let mut refused = 0;
-    for byte in head.chunks_mut(1) {
-        feed(&mut ws, byte, |_, _| refused += 1);
-    }
-    assert_eq!(refused, 1);
+    refused(&mut head);
 }
 
 fn refusal(n: usize) {
     let head = "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n";
     let body = "1\r\nx\r\n".repeat(n / 6) + "0\r\n\r\n";
+    refused(&mut (head.to_owned() + &body).into_bytes());
+}
+
+/// Feeds a refusal by the byte.
+fn refused(response: &mut [u8]) {
     let mut ws = client();
-    let mut refused = 0;
-    for byte in (head.to_owned() + &body).into_bytes().chunks_mut(1) {
-        feed(&mut ws, byte, |_, _| refused += 1);
+    let mut events = 0;
+    for byte in response.chunks_mut(1) {
+        feed(&mut ws, byte, |_, _| events += 1);
     }
-    assert_eq!(refused, 1);
+    assert_eq!(events, 1);
 }
 
 fn early(n: usize) {
