@@ -8,8 +8,12 @@ target=${CARGO_TARGET_DIR:-$root/target}/release
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-cd "$root/tests/node"
-npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error
+# npm_install FOLDER: what its package.json asks for.
+npm_install() {
+    (cd "$1" && npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error)
+}
+
+npm_install "$root/tests/node"
 cd "$root"
 
 # install_program NAME [PACKAGE...]: prints where the program is. If it is missing it is installed with those

@@ -46,6 +46,8 @@ class Probe:
     choice: bool = False
 
 
+# The codes of failures: where one of these is wanted, an end without a code is a refusal too.
+FAILURES = {1002, 1007, 1009}
 PROTOCOL_ERROR = [1002]
 NOT_UTF8 = [1007]
 

@@ -10,7 +10,7 @@ find_python
 cd benches/sockets
 cargo build --quiet --release --locked
 program=${CARGO_TARGET_DIR:-$PWD/target}/release/sockless-sockets
-(cd node && npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error)
+npm_install node
 
 of_crate() { sed -n "/^name = \"$1\"$/{n;s/^version = \"\(.*\)\"$/$1 \1/p}" Cargo.lock; }
 ws=$(node --print 'require("./node/node_modules/ws/package.json").version')
