@@ -307,12 +307,7 @@ fn r065_plain_http() {
 /// T33: lists, several lines, mixed case, and no substrings.
 #[test]
 fn r065_r066_said_twice_is_said() {
-    for name in ["Upgrade", "Connection"] {
-        let value = if name == "Upgrade" {
-            "websocket"
-        } else {
-            "upgrade"
-        };
+    for (name, value) in [("Upgrade", "websocket"), ("Connection", "upgrade")] {
         accepts(&Head::request().set(name, value).add(name, value));
     }
 }
