@@ -88,6 +88,8 @@ pub struct Connection {
     unreported: Option<Box<Event<'static>>>,
     /// The transport has ended, and so did the connection.
     ending: Option<Box<Ending>>,
+    /// The caller has been told to shut the write side.
+    shut_said: bool,
 }
 
 /// Where a connection stands: `readyState` of the browser's API.
@@ -119,7 +121,7 @@ pub enum Transport {
     /// Write the output, and read.
     Keep,
     /// Shut the write side, and read on to the end; what is read is ignored. All output has been
-    /// written.
+    /// written. Said once: from then on it is [`Keep`](Self::Keep) until the end.
     ShutWrite,
     /// Nothing more: it has ended, or can be dropped.
     Drop,
@@ -383,17 +385,23 @@ impl Connection {
     /// What to do with the transport now (§7.1.1). Following it loses neither data nor a Close to a
     /// reset of the transport, and does not wait without end if there are deadlines.
     ///
+    /// [`Transport::ShutWrite`] is said once, so that a loop that asks at each turn shuts the write side
+    /// once; a peer that does not end its own side then costs no turns. Do what it says before you ask
+    /// again.
+    ///
     /// A server ends the transport and a client waits for that, as §7.1.1 wants it. Ending it is
     /// shutting the write side and reading on: a transport that is dropped with input unread is
     /// reset, and takes with it what the peer has not read yet.
     #[must_use]
-    pub fn transport(&self) -> Transport {
+    pub fn transport(&mut self) -> Transport {
         if self.ending.is_some() {
             return Transport::Drop;
         }
         match (self.opening.as_deref(), self.role) {
             (Some(Opening::Over(_)), Role::Client) => Transport::Drop,
-            _ if self.is_closed() => Transport::ShutWrite,
+            _ if self.is_closed() && !mem::replace(&mut self.shut_said, true) => {
+                Transport::ShutWrite
+            }
             _ => Transport::Keep,
         }
     }
@@ -466,7 +474,19 @@ impl Connection {
             opening: None,
             unreported: None,
             ending: None,
+            shut_said: false,
         }
+    }
+
+    /// The bytes of memory that are held for a message that has begun and not ended, compressed or not:
+    /// at most [`Config::max_message_size`] and 64 KiB.
+    ///
+    /// With [`buffered_amount`](Self::buffered_amount), what this connection holds of the peer's making:
+    /// a server adds both up over its connections, to bound what all of them hold together. (RFC 6455
+    /// §10.4)
+    #[must_use]
+    pub fn gathered_amount(&self) -> usize {
+        self.receiver.gathered_amount()
     }
 
     /// What was agreed on compression, while messages may still arrive; `None` if nothing was.
@@ -491,6 +511,7 @@ impl Connection {
             opening: None,
             unreported: None,
             ending: None,
+            shut_said: false,
         }
     }
 

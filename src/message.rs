@@ -265,6 +265,15 @@ impl Assembler {
         Ok(())
     }
 
+    /// The memory that is held for the message in progress.
+    pub(crate) fn held(&self) -> usize {
+        match &self.message {
+            Message::None => 0,
+            Message::Text(text, _) => text.capacity(),
+            Message::Binary(data) => data.capacity(),
+        }
+    }
+
     pub(crate) const fn is_idle(&self) -> bool {
         matches!(self.message, Message::None)
     }

@@ -82,7 +82,7 @@ fn r085_client_handshake_deadline() {
         ms(1000),
         Error::Handshake(HandshakeError::Timeout),
     );
-    assert_eq!((ws.output(), ws.transport()), (&b""[..], Transport::Drop));
+    assert_eq!((ws.transport(), ws.output()), (Transport::Drop, &b""[..]));
 }
 
 /// R085: the deadline is the peer's, not the caller's who thinks about the answer.
@@ -378,8 +378,9 @@ fn r195_r196_what_to_do_with_the_transport() {
             Role::Client => (Transport::Keep, State::Closing),
         };
         assert_eq!((ws.transport(), ws.state()), (transport, state));
+        // T56: it is said once, or a loop that follows it at each turn would never rest.
         feed(&mut ws, b"more that nobody reads");
-        assert_eq!(ws.transport(), transport);
+        assert_eq!((ws.transport(), ws.state()), (Transport::Keep, state));
         assert!(ws.end_of_stream().clean);
         assert_eq!(
             (ws.transport(), ws.state()),
@@ -408,8 +409,8 @@ fn r195_r196_what_to_do_with_the_transport() {
         drain(&mut ws);
         feed(&mut ws, &frame(peer(role), FIN | RSV3 | TEXT, b""));
         assert_eq!(
-            (ws.output(), ws.transport()),
-            (&b""[..], Transport::ShutWrite)
+            (ws.transport(), ws.output()),
+            (Transport::ShutWrite, &b""[..])
         );
     }
 }

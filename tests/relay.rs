@@ -339,10 +339,10 @@ fn r195_closing_through_a_proxy() {
             to_client.extend(feed(&mut client, &passed_on));
         }
         for (ws, expected) in [
-            (&server, Transport::ShutWrite),
-            (&far, Transport::Keep),
-            (&near, Transport::ShutWrite),
-            (&client, Transport::Keep),
+            (&mut server, Transport::ShutWrite),
+            (&mut far, Transport::Keep),
+            (&mut near, Transport::ShutWrite),
+            (&mut client, Transport::Keep),
         ] {
             assert_eq!(ws.transport(), expected);
         }

@@ -45,6 +45,7 @@ pub(crate) struct Watched {
     pub(crate) output: Vec<u8>,
     state: State,
     transport: Transport,
+    shut_said: bool,
     /// The last event has come.
     over: bool,
     /// How many more events there may be: one for each byte and each tick, and what is
@@ -63,7 +64,7 @@ pub(crate) struct Transcript {
 }
 
 impl Watched {
-    pub(crate) fn new(ws: Connection) -> Self {
+    pub(crate) fn new(mut ws: Connection) -> Self {
         let (state, transport) = (ws.state(), ws.transport());
         Self {
             ws,
@@ -71,6 +72,7 @@ impl Watched {
             output: Vec::new(),
             state,
             transport,
+            shut_said: transport == Transport::ShutWrite,
             over: false,
             budget: 0,
             in_halves: false,
@@ -206,19 +208,16 @@ impl Watched {
         self.state = state;
         assert_eq!(self.ws.is_closed(), state == State::Closed);
 
-        let rank = |transport| match transport {
-            Transport::Keep => 0,
-            Transport::ShutWrite => 1,
-            Transport::Drop => 2,
-        };
+        // The write side is to be shut once, when all is written, and nothing but the end comes after.
         let transport = self.ws.transport();
-        assert!(
-            rank(self.transport) <= rank(transport),
-            "back from {:?} to {transport:?}",
-            self.transport
-        );
+        match transport {
+            Transport::Keep => assert!(self.shut_said || state != State::Closed),
+            Transport::ShutWrite => assert!(!self.shut_said && state == State::Closed),
+            Transport::Drop => assert_eq!(state, State::Closed),
+        }
+        assert!(self.transport != Transport::Drop || transport == Transport::Drop);
+        self.shut_said |= transport == Transport::ShutWrite;
         self.transport = transport;
-        assert_eq!(transport != Transport::Keep, state == State::Closed);
 
         let (next, all) = (self.ws.output().len(), self.ws.buffered_amount());
         assert!(next <= all);

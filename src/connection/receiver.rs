@@ -240,6 +240,12 @@ impl Receiver {
         Some((event, owed))
     }
 
+    /// As [`Connection::gathered_amount`](crate::Connection::gathered_amount).
+    #[must_use]
+    pub fn gathered_amount(&self) -> usize {
+        self.assembler.held()
+    }
+
     /// The peer's Close, once it has been received (§7.1.4).
     #[must_use]
     pub const fn peer_close(&self) -> Option<&Close> {
