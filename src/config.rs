@@ -76,6 +76,7 @@ pub struct Config {
     pub(crate) ping_interval: Duration,
     pub(crate) pong_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) no_message_timeout: Duration,
     pub(crate) message_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) entropy: Entropy,
@@ -86,7 +87,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            max_frame_size: 16 << 20,
+            max_frame_size: usize::MAX,
             max_message_size: 16 << 20,
             max_fragments: 1 << 17,
             fragment_size: usize::MAX,
@@ -104,6 +105,7 @@ impl Default for Config {
             ping_interval: Duration::MAX,
             pong_timeout: Duration::MAX,
             idle_timeout: Duration::MAX,
+            no_message_timeout: Duration::MAX,
             message_timeout: Duration::MAX,
             close_timeout: Duration::from_secs(10),
             entropy: default_entropy,
@@ -114,14 +116,21 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The longest payload of a received frame. Default: 16 MiB. (RFC 6455 §10.4)
+    /// The longest payload of a received frame. Default: no limit, but a frame is part of a message, and
+    /// [`max_message_size`](Self::max_message_size) bounds it. (RFC 6455 §10.4)
+    ///
+    /// Frames of compressed messages may be a quarter and 256 bytes longer, because what does not get
+    /// shorter gets longer.
     #[must_use]
     pub const fn max_frame_size(mut self, bytes: usize) -> Self {
         self.max_frame_size = bytes;
         self
     }
 
-    /// The longest received message, all its fragments together. Default: 16 MiB. (§10.4)
+    /// The longest received message, all its fragments together and after decompression. Default:
+    /// 16 MiB. (§10.4)
+    ///
+    /// With [`Delivery::Parts`] nothing is gathered, and `usize::MAX` is a limit that costs no memory.
     #[must_use]
     pub const fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes;
@@ -240,16 +249,21 @@ impl Config {
         self
     }
 
-    /// Keepalive: a ping when nothing was heard of the peer for `interval`, and a failure with code
-    /// 1011 when its pong is not there `timeout` after it was written. Default: no pings. (§5.5.2)
+    /// Keepalive: a ping when nothing was received, or nothing was written, for `interval`; and a failure
+    /// with code 1011 when nothing at all is received for `timeout` after that. Default: no pings.
+    /// (§5.5.2)
     ///
-    /// The pong may be late while the ping waits behind output that moves, or while a frame arrives
-    /// that no pong can overtake. A ping that comes due inside a frame that is
-    /// [sent in pieces](crate::Connection::send_frame_header) waits for the end of that frame.
+    /// So something is written every `interval`, also while the peer alone talks: a proxy between the two
+    /// ends (nginx's `proxy_read_timeout`, many load balancers) may end a connection that one of them has
+    /// not used for a while. Whatever is received once the ping is written shows that the peer lives, its
+    /// pong or not; the pong tells the [`round_trip_time`](crate::Connection::round_trip_time).
     ///
-    /// A pong counts when it is received. A caller that stops reading for the sake of back-pressure
-    /// does not see it, for it waits behind the input that was not read: then `timeout` has to be longer
-    /// than such a pause, or the peer fails that did nothing wrong.
+    /// `timeout` does not run while the ping waits behind output that moves. A ping that comes due inside
+    /// a frame that is [sent in pieces](crate::Connection::send_frame_header) waits for the end of that
+    /// frame.
+    ///
+    /// What counts is what was received. If you stop reading for the sake of back-pressure, nothing is:
+    /// then `timeout` has to be longer than such a pause, or the peer fails that did nothing wrong.
     ///
     /// After [`Error::PongTimeout`](crate::Error::PongTimeout) the Close is still to be written, which a
     /// dead peer may never let happen: [`Transport::Drop`](crate::Transport::Drop) comes at the latest
@@ -260,12 +274,25 @@ impl Config {
         self
     }
 
-    /// How long the peer may be silent on an open connection, before it fails with code 1001.
-    /// Default: without end. Not after
+    /// How long the peer may be silent on an open connection, before it fails with code 1001: nothing is
+    /// received, not even a ping or pong. Default: without end.
+    ///
+    /// With [`keepalive`](Self::keepalive) a peer that lives is never silent, for it answers pings. To end
+    /// connections that nobody uses, set [`no_message_timeout`](Self::no_message_timeout). Not after
     /// [`split`](crate::Connection::split).
     #[must_use]
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// How long an open connection may go without receiving a message or a part of one, before it fails
+    /// with code 1001. Pings and pongs do not count, the peer's answers to
+    /// [`keepalive`](Self::keepalive) among them. Default: without end. Not after
+    /// [`split`](crate::Connection::split).
+    #[must_use]
+    pub const fn no_message_timeout(mut self, timeout: Duration) -> Self {
+        self.no_message_timeout = timeout;
         self
     }
 

@@ -24,7 +24,6 @@ pub(crate) mod receiver;
 pub(crate) mod sender;
 mod sending;
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -39,7 +38,7 @@ use crate::event::{Ending, Event};
 use crate::frame::Role;
 use crate::handshake::{ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake};
 use clock::{Seen, Stage, Verdict};
-use opening::{Opening, Over};
+use opening::{Opening, Over, Progress};
 use receiver::Receiver;
 use sender::Sender;
 
@@ -134,7 +133,7 @@ impl Connection {
         let mut connection = Self::new(Role::Server, &config);
         connection.opening = Some(Box::new(Opening::Request {
             handshake: ServerHandshake::new(&config),
-            asked: false,
+            progress: Progress::Nothing,
             early: Vec::new(),
             max_early_data: config.max_early_data,
         }));
@@ -212,7 +211,9 @@ impl Connection {
         let Some(event) = self.receiver.take_message(input) else {
             return self.receive_slowly(input);
         };
-        self.receiver.heard = true;
+        let written = self.sender.queue.written();
+        self.receiver.heard.note(written);
+        self.receiver.heard.note_message();
         match event {
             Ok(event) => Some(event),
             Err(error) => Some(self.fail(error)),
@@ -273,7 +274,6 @@ impl Connection {
                 stage: self.stage(),
                 heard: mem::take(&mut self.receiver.heard),
                 message: self.receiver.message_in_progress(),
-                is_mid_frame: self.receiver.is_mid_frame(),
                 can_ping: !self.sender.is_in_frame(),
                 written: self.sender.queue.written(),
             };
@@ -281,10 +281,8 @@ impl Connection {
                 Verdict::Wait(until) => return until,
                 Verdict::Ping(payload) => match self.sender.send_ping(&payload) {
                     Ok(()) => {
-                        let pending = u64::try_from(self.buffered_amount()).unwrap_or(u64::MAX);
-                        self.receiver
-                            .clock
-                            .on_ping_sent(seen.written.saturating_add(pending));
+                        let ends_at = self.sender.queue.end();
+                        self.receiver.clock.on_ping_sent(ends_at);
                     }
                     Err(_) => self.on_deadline(Error::Entropy),
                 },
@@ -310,7 +308,7 @@ impl Connection {
     pub fn accept(&mut self, response: Response) -> Result<(), SendError> {
         let Some(Opening::Request {
             handshake,
-            asked: true,
+            progress: Progress::Asked,
             early,
             ..
         }) = self.opening.as_deref_mut()
@@ -352,7 +350,7 @@ impl Connection {
         }
         let Some(Opening::Request {
             handshake,
-            asked: true,
+            progress: Progress::Asked,
             ..
         }) = self.opening.as_deref_mut()
         else {
@@ -417,7 +415,8 @@ impl Connection {
         if self.ending.is_some() {
             return true;
         }
-        if !self.output().is_empty() {
+        // R190: a Close may wait for the end of the frame that is being sent in pieces.
+        if !self.output().is_empty() || self.sender.is_in_frame() {
             return false;
         }
         match self.opening.as_deref() {
@@ -529,7 +528,10 @@ impl Connection {
     fn stage(&self) -> Stage {
         match self.opening.as_deref() {
             _ if self.ending.is_some() => Stage::Over,
-            Some(Opening::Request { asked: true, .. }) => Stage::Caller,
+            Some(Opening::Request {
+                progress: Progress::Asked,
+                ..
+            }) => Stage::Caller,
             Some(Opening::Request { .. } | Opening::Response(_)) => Stage::Handshake,
             Some(Opening::Over(_)) if self.role == Role::Client => Stage::Over,
             _ if self.sender.is_open() && !self.receiver.is_done() => Stage::Open,
@@ -540,11 +542,13 @@ impl Connection {
     /// Everything that is not a whole message in the input.
     #[inline(never)]
     fn receive_slowly<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        self.receiver.heard |= !input.is_empty();
         if let Some(event) = self.unreported.take() {
             return Some(*event);
         }
         if self.opening.is_some() {
+            if !input.is_empty() {
+                self.receiver.heard.note(self.sender.queue.written());
+            }
             if let Some(event) = self.receive_opening(input) {
                 return Some(event);
             }
@@ -553,20 +557,9 @@ impl Connection {
     }
 
     fn receive_frames<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        let event = self
-            .receiver
-            .receive_with(input, |reply| self.sender.reply(reply));
-        let pong = match &event {
-            Some(Event::Pong(payload)) => Cow::Borrowed(&**payload),
-            Some(Event::FramePayload(_)) => {
-                Cow::Owned(self.receiver.take_pong().unwrap_or_default())
-            }
-            _ => return event,
-        };
+        let written = self.sender.queue.written();
         self.receiver
-            .clock
-            .on_pong(&pong, self.sender.queue.written());
-        event
+            .receive_with(input, written, |reply| self.sender.reply(reply))
     }
 
     fn fail<'b>(&mut self, error: Error) -> Event<'b> {
@@ -578,16 +571,25 @@ impl Connection {
             return Ending::clone(ending);
         }
         let mut response = None;
+        let mut truncated = self.receiver.is_mid_message();
         let (error, status) = match self.opening.as_deref_mut() {
             Some(Opening::Response(handshake)) => {
                 response = handshake.end_of_stream();
+                truncated = response.is_none();
                 response
                     .as_deref()
                     .map_or(Over::CUT_OFF, Over::rejected)
                     .report()
             }
-            // R049: the transport ended in the handshake.
-            Some(Opening::Request { .. }) => Over::CUT_OFF.report(),
+            // R049: the transport ended in the handshake. R056: not where it never began, which is how
+            // load balancers ask whether somebody listens.
+            Some(Opening::Request { progress, .. }) => {
+                truncated = *progress == Progress::Begun;
+                match progress {
+                    Progress::Nothing => (None, None),
+                    Progress::Begun | Progress::Asked => Over::CUT_OFF.report(),
+                }
+            }
             Some(Opening::Over(over)) => over.report(),
             None | Some(Opening::Early { .. }) => (self.receiver.failure(), None),
         };
@@ -598,8 +600,7 @@ impl Connection {
             reason: close.map_or_else(Box::default, |close| close.reason.clone()),
             // R199 (§7.1.4): only if ours has left too.
             clean: close.is_some() && self.sender.close_sent(),
-            truncated: error == Some(Error::Handshake(HandshakeError::EndOfStream))
-                || self.receiver.is_mid_message(),
+            truncated,
             reset: matches!(reset, Reset::Yes),
             opened: self.is_opened(),
             closed_first: self.sender.closed_first(),

@@ -61,7 +61,10 @@ pub enum Error {
     InvalidCloseReason,
     /// The peer was silent for longer than [`Config::idle_timeout`](crate::Config::idle_timeout).
     IdleTimeout,
-    /// No pong came in the time that [`Config::keepalive`](crate::Config::keepalive) gives (§5.5.2).
+    /// No message came for longer than
+    /// [`Config::no_message_timeout`](crate::Config::no_message_timeout).
+    NoMessageTimeout,
+    /// Nothing came after a ping in the time that [`Config::keepalive`](crate::Config::keepalive) gives (§5.5.2).
     PongTimeout,
     /// A message took longer than [`Config::message_timeout`](crate::Config::message_timeout).
     MessageTimeout,
@@ -97,7 +100,7 @@ impl Error {
                 Some(CloseCode::MESSAGE_TOO_BIG)
             }
             Self::TooManyFragments | Self::MessageTimeout => Some(CloseCode::POLICY_VIOLATION),
-            Self::IdleTimeout => Some(CloseCode::GOING_AWAY),
+            Self::IdleTimeout | Self::NoMessageTimeout => Some(CloseCode::GOING_AWAY),
             Self::PongTimeout | Self::Entropy => Some(CloseCode::INTERNAL_ERROR),
         }
     }
@@ -128,6 +131,7 @@ impl Error {
             Self::InvalidCloseCode(_) => "invalid close code",
             Self::InvalidCloseReason => "close reason is not valid UTF-8",
             Self::IdleTimeout => "nothing received for too long",
+            Self::NoMessageTimeout => "no message for too long",
             Self::PongTimeout => "no pong in time",
             Self::MessageTimeout => "message not complete in time",
             Self::CloseTimeout => "not closed in time",
@@ -183,6 +187,8 @@ pub enum SendError {
     FrameOverrun,
     /// A control frame that is fragmented or has a reserved bit set (§5.5).
     InvalidControl,
+    /// RSV1 on a continuation frame, or where no extension that defines it was agreed on (§5.2).
+    ReservedBits,
     /// The source of entropy failed, so that no mask can be drawn (§5.3).
     Entropy,
     /// There is no request that waits for an answer.
@@ -211,6 +217,7 @@ impl fmt::Display for SendError {
             Self::FrameInProgress => "a frame's payload is being sent in pieces",
             Self::FrameOverrun => "more payload than the frame has",
             Self::InvalidControl => "control frame fragmented or with a reserved bit",
+            Self::ReservedBits => "reserved bit that no extension defines here",
             Self::Entropy => "no entropy for a mask",
             Self::NoRequest => "no request waits for an answer",
             Self::NotUpgrade => "the request is not for a WebSocket",

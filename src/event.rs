@@ -58,7 +58,8 @@ pub enum Event<'b> {
     Ping(Cow<'b, [u8]>),
     /// A pong, at most 125 bytes, asked for or not (§5.5.3).
     Pong(Cow<'b, [u8]>),
-    /// The peer's Close, already answered (§5.5.1). The last event, but not the end of the loop: the
+    /// The peer's Close, already answered with its code (§5.5.1); to answer otherwise, call
+    /// [`close`](crate::Connection::close) now. The last event, but not the end of the loop: the
     /// answer is lost if it does not go on until [`Transport::Drop`](crate::Transport::Drop) or the end
     /// of the transport.
     Close(Close),
@@ -119,7 +120,9 @@ pub struct Ending {
     pub opened: bool,
     /// Whether both Close frames were exchanged before the transport ended.
     pub clean: bool,
-    /// Whether the transport ended inside a frame, a message or the handshake.
+    /// Whether the transport ended inside a frame, a message, a request or a response, so that bytes are
+    /// missing. Not if a client went before it sent a byte, as load balancers do to see whether somebody
+    /// listens: then [`error`](Self::error) is `None` too.
     pub truncated: bool,
     /// Whether the transport was reset rather than ended.
     pub reset: bool,
@@ -150,6 +153,7 @@ impl fmt::Display for Ending {
             (true, ..) => "closed",
             (_, true, _) => "transport was reset",
             (_, _, true) => "transport ended in mid-message",
+            _ if !self.opened => "transport ended before a request",
             _ => "transport ended without a closing handshake",
         };
         match CloseCode::new(self.code) {
@@ -168,16 +172,16 @@ impl fmt::Display for Ending {
 
 impl core::error::Error for Ending {}
 
-/// `Ok` after a closing handshake, whatever the codes, and where an HTTP response took the place of the
-/// connection without a fault (a refusal, or the answer to a plain request: [`Ending::status`]).
-/// Everything else is an error of kind `UnexpectedEof` that holds the [`Ending`].
+/// `Ok` after a closing handshake, whatever the codes; where an HTTP response took the place of the
+/// connection without a fault (a refusal, or the answer to a plain request: [`Ending::status`]); and
+/// where a client went before it sent a byte. Everything else is an error of kind `UnexpectedEof` that holds the [`Ending`].
 ///
 /// It says whether anything was cut off, not whether to connect again: a server that restarts closes
 /// cleanly, with 1001.
 #[cfg(feature = "std")]
 impl From<Ending> for std::io::Result<()> {
     fn from(ending: Ending) -> Self {
-        if ending.clean || ending.error.is_none() && ending.status.is_some() {
+        if ending.clean || ending.error.is_none() && !ending.opened {
             Ok(())
         } else {
             Err(std::io::Error::new(

@@ -8,7 +8,8 @@
 //!
 //! A header that breaks several rules is reported for the first of these, each as soon as the byte
 //! that decides it is there: reserved bits, opcode, FIN of a control frame; length of a control frame,
-//! mask; highest bit of the length, minimal form of the length, size limit.
+//! mask; highest bit of the length, minimal form of the length, size limit. A
+//! [`Connection`](crate::Connection) judges the order of fragments (§5.4) in the middle, at the second byte.
 //!
 //! [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 
@@ -138,6 +139,17 @@ impl Header {
     /// [order](self#order-of-the-checks).
     #[inline]
     pub fn decode(bytes: &[u8], rules: &Rules) -> Result<Option<(Self, usize)>, Error> {
+        Self::decode_where(bytes, rules, |_, _| Ok(rules.max_payload))
+    }
+
+    /// As [`decode`](Self::decode); what the first two bytes decide beyond the format is for `judge` to
+    /// say, from the opcode and RSV1, and so is the longest payload.
+    #[inline]
+    fn decode_where(
+        bytes: &[u8],
+        rules: &Rules,
+        judge: impl FnOnce(Opcode, bool) -> Result<u64, Error>,
+    ) -> Result<Option<(Self, usize)>, Error> {
         let Some((&first, bytes)) = bytes.split_first() else {
             return Ok(None);
         };
@@ -146,6 +158,8 @@ impl Header {
             return Ok(None);
         };
         check_second(second, opcode, rules)?;
+        let rsv1 = first & RSV1 != 0;
+        let max_payload = judge(opcode, rsv1)?;
         let (payload_len, length_size, bytes) = match second & LENGTH {
             126 => match bytes.split_first_chunk() {
                 Some((length, rest)) => (u64::from(u16::from_be_bytes(*length)), 2, rest),
@@ -167,7 +181,7 @@ impl Header {
         }
         // R127 (§10.4): refused before a byte of the payload is there. R160: a limit below 125 is not
         // meant for control frames.
-        if payload_len > rules.max_payload && !opcode.is_control() {
+        if payload_len > max_payload && !opcode.is_control() {
             return Err(Error::FrameTooLarge);
         }
         let (mask, mask_size) = match (second & MASK, bytes.first_chunk()) {
@@ -177,7 +191,7 @@ impl Header {
         };
         let header = Self {
             fin: first & FIN != 0,
-            rsv1: first & RSV1 != 0,
+            rsv1,
             opcode,
             mask,
             payload_len,
@@ -338,13 +352,24 @@ impl Decoder {
     /// As [`Header::decode`]. What is decoded after that has no meaning.
     #[inline]
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Header>, Error> {
+        let max_payload = self.rules.max_payload;
+        self.decode_where(input, |_, _| Ok(max_payload))
+    }
+
+    /// As [`decode`](Self::decode), with `judge` as in [`Header::decode_where`].
+    #[inline]
+    pub(crate) fn decode_where(
+        &mut self,
+        input: &mut &[u8],
+        judge: impl Fn(Opcode, bool) -> Result<u64, Error>,
+    ) -> Result<Option<Header>, Error> {
         if self.len == 0 {
-            if let Some((header, size)) = Header::decode(input, &self.rules)? {
+            if let Some((header, size)) = Header::decode_where(input, &self.rules, &judge)? {
                 *input = input.get(size..).unwrap_or_default();
                 return Ok(Some(header));
             }
         }
-        self.decode_cut(input)
+        self.decode_cut(input, judge)
     }
 
     /// RSV1 is defined from here on.
@@ -359,7 +384,11 @@ impl Decoder {
         self.len > 0
     }
 
-    fn decode_cut(&mut self, input: &mut &[u8]) -> Result<Option<Header>, Error> {
+    fn decode_cut(
+        &mut self,
+        input: &mut &[u8],
+        judge: impl Fn(Opcode, bool) -> Result<u64, Error>,
+    ) -> Result<Option<Header>, Error> {
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
             if let Some(slot) = self.bytes.get_mut(usize::from(self.len)) {
@@ -367,7 +396,7 @@ impl Decoder {
                 self.len += 1;
             }
             let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-            if let Some((header, _)) = Header::decode(bytes, &self.rules)? {
+            if let Some((header, _)) = Header::decode_where(bytes, &self.rules, &judge)? {
                 self.len = 0;
                 return Ok(Some(header));
             }

@@ -68,23 +68,27 @@ impl Assembler {
         }
     }
 
-    /// Judges a data frame by its header, before its payload; the message in progress is the one
-    /// that the frame belongs to from here on.
-    pub(crate) fn begin_frame(&mut self, header: &Header) -> Result<(), Error> {
+    /// Judges whether a data frame with this opcode may come now.
+    pub(crate) const fn check_order(&self, opcode: Opcode) -> Result<(), Error> {
         // R150, R151: what is open counts, not what has been gathered, which may be empty.
-        match (header.opcode, &self.message) {
-            (Opcode::Continuation, Message::None) => return Err(Error::UnexpectedContinuation),
-            (Opcode::Continuation, _) => {}
-            (_, Message::None) => {
-                (self.fragments, self.size, self.begun) = (0, 0, false);
-                self.max_size = if header.rsv1 {
-                    self.max_deflated_size
-                } else {
-                    self.limits.max_message_size
-                };
-                self.number = self.number.wrapping_add(1);
-            }
-            _ => return Err(Error::ExpectedContinuation),
+        match (opcode, &self.message) {
+            (Opcode::Continuation, Message::None) => Err(Error::UnexpectedContinuation),
+            (Opcode::Continuation, _) | (_, Message::None) => Ok(()),
+            _ => Err(Error::ExpectedContinuation),
+        }
+    }
+
+    /// Judges a data frame by its header, before its payload, its order having been judged; the message
+    /// in progress is the one that the frame belongs to from here on.
+    pub(crate) fn begin_frame(&mut self, header: &Header) -> Result<(), Error> {
+        if header.opcode != Opcode::Continuation {
+            (self.fragments, self.size, self.begun) = (0, 0, false);
+            self.max_size = if header.rsv1 {
+                self.max_deflated_size
+            } else {
+                self.limits.max_message_size
+            };
+            self.number = self.number.wrapping_add(1);
         }
         // R159 (§10.4): empty fragments count, or a message of them would never end.
         if self.fragments >= self.limits.max_fragments {
@@ -237,10 +241,11 @@ impl Assembler {
 
     /// Messages are inflated to at most the size that is returned, which is the limit.
     #[cfg(feature = "deflate")]
-    pub(crate) const fn inflate(&mut self) -> usize {
+    pub(crate) fn inflate(&mut self) -> usize {
         let limit = self.limits.max_message_size;
         // R348: on the wire it is another one, for what does not get shorter gets longer.
-        self.max_deflated_size = limit.saturating_add(limit / 4).saturating_add(256);
+        let deflated = deflated_limit(u64::try_from(limit).unwrap_or(u64::MAX));
+        self.max_deflated_size = usize::try_from(deflated).unwrap_or(usize::MAX);
         limit
     }
 
@@ -277,6 +282,12 @@ impl Assembler {
     pub(crate) const fn is_idle(&self) -> bool {
         matches!(self.message, Message::None)
     }
+}
+
+/// What a limit for payloads is where they are compressed.
+#[cfg(feature = "deflate")]
+pub(crate) const fn deflated_limit(limit: u64) -> u64 {
+    limit.saturating_add(limit / 4).saturating_add(256)
 }
 
 /// What to reserve for a piece, when `rest` bytes of the message are to come behind it.

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sockless::close::{self, CloseCode, InvalidCloseCode};
-use sockless::{Config, EntropyError, Error, Event, Fin, Role, SendError, State};
+use sockless::{Config, Connection, EntropyError, Error, Event, Fin, Role, SendError, State};
 
 /// Each variant of `Error` but the handshake's: a conversation that provokes it, and its code.
 fn violations(role: Role) -> Vec<(Vec<u8>, Error, u16)> {
@@ -128,7 +128,7 @@ fn fickle(buffer: &mut [u8]) -> Result<(), EntropyError> {
 fn r201_entropy_error() {
     assert_eq!(Error::Entropy.close_code(), Some(CloseCode::INTERNAL_ERROR));
     ENTROPY_FAILS.set(true);
-    let mut ws = sockless::Connection::upgraded(Role::Client, Config::default().entropy(fickle));
+    let mut ws = Connection::upgraded(Role::Client, Config::default().entropy(fickle));
     let events = feed(&mut ws, &frame(Role::Server, FIN | PING, b"?"));
     assert_eq!(events, [Event::Fail(Error::Entropy)]);
     // No Close can be masked either.
@@ -138,7 +138,7 @@ fn r201_entropy_error() {
     assert_eq!((ending.clean, ending.error), (false, Some(Error::Entropy)));
     assert_eq!(ending.sent_code, None);
     // Another failure is reported as what it is, even though no Close can say so.
-    let mut ws = sockless::Connection::upgraded(Role::Client, Config::default().entropy(fickle));
+    let mut ws = Connection::upgraded(Role::Client, Config::default().entropy(fickle));
     let events = feed(&mut ws, &frame(Role::Server, FIN | 3, b""));
     assert_eq!(events, [Event::Fail(Error::ReservedOpcode(3))]);
     assert!(ws.output().is_empty() && ws.is_closed());
@@ -467,8 +467,93 @@ fn r203_t21_second_close_does_nothing() {
 
         let mut talk = Talk::new(role);
         talk.peer(FIN | CLOSE, close_body(4001, "theirs"));
-        assert_eq!(talk.ws.close(CloseCode::NORMAL, "ours"), Ok(()));
         assert_eq!(talk.written(), [wrote(FIN | CLOSE, close_body(4001, ""))]);
+        assert_eq!(talk.ws.close(CloseCode::NORMAL, "late"), Ok(()));
+        assert!(talk.ws.output().is_empty());
+    }
+}
+
+/// R208: the caller may answer the peer's Close itself, with a reason of its own, as long as nothing of
+/// the default answer has been written; once.
+#[test]
+fn r208_the_caller_answers_the_peers_close() {
+    for role in ROLES {
+        for halves in [false, true] {
+            let mut talk = Talk::new(role);
+            talk.ws.send_text("before").unwrap();
+            talk.peer(FIN | PING, b"p");
+            if halves {
+                let (mut receiver, mut sender) = talk.ws.split().unwrap();
+                let mut bytes = frame(peer(role), FIN | CLOSE, &close_body(4001, "theirs"));
+                let (event, owed) = receiver.receive(&mut &mut bytes[..]).unwrap();
+                assert_eq!(event, closed(4001, "theirs"));
+                sender.fulfill(owed.unwrap()).unwrap();
+                sender.close(CloseCode::NORMAL, "ours").unwrap();
+                talk.ws = Connection::join(receiver, sender);
+            } else {
+                talk.peer(FIN | CLOSE, close_body(4001, "theirs"));
+                let queued = talk.ws.buffered_amount();
+                // What is wrong changes nothing, and leaves the choice.
+                let long = "x".repeat(124);
+                let refused = Err(SendError::ReasonTooLong);
+                assert_eq!(talk.ws.close(CloseCode::NORMAL, &long), refused);
+                assert_eq!(talk.ws.buffered_amount(), queued);
+                talk.ws.close(CloseCode::NORMAL, "ours").unwrap();
+            }
+            // The first wish counts.
+            talk.ws.close(CloseCode::GOING_AWAY, "again").unwrap();
+            talk.ws.close_without_code().unwrap();
+            assert_eq!(
+                talk.written(),
+                [
+                    wrote(FIN | TEXT, "before"),
+                    wrote(FIN | PONG, "p"),
+                    wrote(FIN | CLOSE, close_body(1000, "ours"))
+                ]
+            );
+            let ending = talk.ws.end_of_stream();
+            assert_eq!((ending.code, ending.clean), (4001, true));
+            assert_eq!(ending.sent_code, Some(CloseCode::NORMAL));
+            assert_eq!(ending.closed_first, Some(peer(role)));
+        }
+    }
+}
+
+/// R208: at each place that the output can have been written to, with what goes ahead of a backlog, and
+/// compacted.
+#[test]
+fn r208_until_the_default_answer_is_begun() {
+    for role in ROLES {
+        let config = || Config::default().high_water_mark(1000);
+        let mut talk = Talk::with(role, config());
+        talk.ws.send_binary(&[7; 1500]).unwrap();
+        talk.peer(FIN | PING, b"ahead");
+        talk.peer(FIN | CLOSE, close_body(4001, ""));
+        let all = talk.ws.buffered_amount();
+        for sent in 0..=all {
+            let mut talk = Talk::with(role, config());
+            talk.ws.send_binary(&[7; 1500]).unwrap();
+            talk.peer(FIN | PING, b"ahead");
+            talk.peer(FIN | CLOSE, close_body(4001, ""));
+            let mut wire = Vec::new();
+            while wire.len() < sent {
+                let n = talk.ws.output().len().min(sent - wire.len()).min(300);
+                wire.extend(&talk.ws.output()[..n]);
+                talk.ws.sent(n);
+            }
+            talk.ws.close(CloseCode::NORMAL, "ours").unwrap();
+            wire.extend(drain(&mut talk.ws));
+            let frames = parse(role, &wire);
+            let header = if role == Role::Client { 6 } else { 2 };
+            let answer = if sent <= all - header - 2 {
+                close_body(1000, "ours")
+            } else {
+                close_body(4001, "")
+            };
+            assert_eq!(frames.last(), Some(&wrote(FIN | CLOSE, answer)), "{sent}");
+            assert_eq!(frames.len(), 3);
+            assert!(talk.ws.end_of_stream().clean);
+        }
     }
 }
 

@@ -101,39 +101,48 @@ fn r085_the_caller_has_no_deadline() {
     assert_eq!((ws.tick(ms(6000)), ws.state()), (None, State::Open));
 }
 
-/// R178: a ping after silence; its own pong confirms it, and says how long it took.
+/// The only frame that waits to be written, which is a ping: its payload.
+fn written_ping(ws: &mut Connection) -> Vec<u8> {
+    let written = drain(ws);
+    let [ping] = &parse(ws.role(), &written)[..] else {
+        panic!("one ping")
+    };
+    assert_eq!(ping.first, FIN | PING);
+    ping.payload.clone()
+}
+
+/// R178, R179: a ping after silence; whatever comes shows that the peer lives, and its own pong how long
+/// it took.
 #[test]
-fn r178_keepalive_is_confirmed_by_its_own_pong_only() {
+fn r178_r179_keepalive() {
     for role in ROLES {
         let mut ws = open(role, Config::default().keepalive(ms(100), ms(30)));
         assert_eq!(ws.tick(ms(0)), Some(ms(100)));
         assert_eq!(ws.output(), b"");
         assert_eq!(ws.tick(ms(100)), Some(ms(130)));
-        let [ping] = &parse(role, &drain(&mut ws))[..] else {
-            panic!("one ping")
-        };
-        assert_eq!(ping.first, FIN | PING);
-        // A foreign pong is an event like any other, and confirms nothing.
-        let foreign = frame(peer(role), FIN | PONG, b"foreign!");
-        assert_eq!(
-            feed(&mut ws, &foreign),
-            [Event::Pong(b"foreign!"[..].into())]
-        );
-        assert_eq!(
-            (ws.tick(ms(110)), ws.round_trip_time()),
-            (Some(ms(130)), None)
-        );
-        feed(&mut ws, &frame(peer(role), FIN | PONG, &ping.payload));
-        assert_eq!(ws.tick(ms(117)), Some(ms(217)));
+        let first = written_ping(&mut ws);
+        feed(&mut ws, &frame(peer(role), FIN | PONG, &first));
+        assert_eq!(ws.tick(ms(117)), Some(ms(200)), "the last write was at 100");
         assert_eq!(ws.round_trip_time(), Some(ms(17)));
-        // The stale one confirms no later ping.
-        assert_eq!(ws.tick(ms(217)), Some(ms(247)));
-        let [second] = &parse(role, &drain(&mut ws))[..] else {
-            panic!("one ping")
-        };
-        assert_ne!(second.payload, ping.payload);
-        feed(&mut ws, &frame(peer(role), FIN | PONG, &ping.payload));
-        misses(&mut ws, ms(240), ms(247), Error::PongTimeout);
+        assert_eq!(ws.tick(ms(200)), Some(ms(230)));
+        let second = written_ping(&mut ws);
+        assert_ne!(second, first);
+        // The stale one says nothing of the second's time, but that the peer lives.
+        feed(&mut ws, &frame(peer(role), FIN | PONG, &first));
+        assert_eq!(ws.tick(ms(210)), Some(ms(300)));
+        assert_eq!(ws.round_trip_time(), Some(ms(17)));
+        // Its own may still come.
+        feed(&mut ws, &frame(peer(role), FIN | PONG, &second));
+        assert_eq!(ws.tick(ms(225)), Some(ms(300)));
+        assert_eq!(ws.round_trip_time(), Some(ms(25)));
+        feed(&mut ws, &frame(peer(role), FIN | PONG, &second));
+        assert_eq!(
+            (ws.tick(ms(240)), ws.round_trip_time()),
+            (Some(ms(300)), Some(ms(25)))
+        );
+        assert_eq!(ws.tick(ms(300)), Some(ms(330)));
+        written_ping(&mut ws);
+        misses(&mut ws, ms(310), ms(330), Error::PongTimeout);
         let written = parse(role, &drain(&mut ws));
         assert_eq!(
             written,
@@ -143,8 +152,85 @@ fn r178_keepalive_is_confirmed_by_its_own_pong_only() {
     }
 }
 
-/// R178: a pong that guesses right confirms nothing before its ping is written, however what came before
-/// was written.
+/// R179, T57: each thing that a live peer may send instead of the pong, whole or a byte of it.
+#[test]
+fn r179_t57_whatever_comes_shows_that_the_peer_lives() {
+    for role in ROLES {
+        let from = peer(role);
+        for sent in [
+            frame(from, FIN | PONG, b"app"),
+            frame(from, FIN | PING, b""),
+            frame(from, FIN | TEXT, b"a message in the fast way"),
+            frame(from, BINARY, b"fragment"),
+            frame(from, FIN | TEXT, b"x")[..1].to_vec(),
+        ] {
+            let mut ws = open(role, Config::default().keepalive(ms(100), ms(30)));
+            ws.tick(ms(0));
+            ws.tick(ms(100));
+            written_ping(&mut ws);
+            feed(&mut ws, &sent);
+            ws.tick(ms(129));
+            assert_eq!(feed(&mut ws, b""), nothing());
+            ws.tick(ms(199));
+            assert_eq!(feed(&mut ws, b""), nothing(), "alive after {sent:x?}");
+            // And if nothing more comes, the next ping tells.
+            assert_eq!(ws.tick(ms(200)), Some(ms(230)));
+            drain(&mut ws);
+            misses(&mut ws, ms(200), ms(230), Error::PongTimeout);
+        }
+    }
+}
+
+/// R178, T57: the pong of a later ping, one that the application sent, is the only one that a peer owes.
+#[test]
+fn r178_t57_pong_of_a_later_ping() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default().keepalive(ms(30_000), ms(10_000)));
+        ws.tick(ms(0));
+        ws.tick(ms(30_000));
+        ws.send_ping(b"app").unwrap();
+        drain(&mut ws);
+        feed(&mut ws, &frame(peer(role), FIN | PONG, b"app"));
+        for now in [30_001, 40_000, 41_000, 59_999] {
+            ws.tick(ms(now));
+            assert_eq!(feed(&mut ws, b""), nothing(), "at {now}");
+        }
+        assert_eq!(ws.round_trip_time(), None);
+    }
+}
+
+/// T57: where the ping ends in the output does not depend on a pong that went ahead, and was replaced by
+/// a shorter one.
+#[test]
+fn t57_a_shorter_pong_ahead_of_the_ping() {
+    for role in ROLES {
+        for take in [false, true] {
+            let mut ws = open(role, Config::default().keepalive(ms(30_000), ms(10_000)));
+            ws.tick(ms(0));
+            ws.send_binary(&[0; 70_000]).unwrap();
+            ws.sent(1_000);
+            feed(&mut ws, &frame(peer(role), FIN | PING, &[1; 125]));
+            ws.tick(ms(31_000));
+            feed(&mut ws, &frame(peer(role), FIN | PING, b""));
+            if take {
+                let _ = ws.take_output();
+            } else {
+                drain(&mut ws);
+            }
+            feed(
+                &mut ws,
+                &frame(peer(role), FIN | PONG, &1_u64.to_be_bytes()),
+            );
+            ws.tick(ms(31_250));
+            assert_eq!(ws.round_trip_time(), Some(ms(250)));
+            ws.tick(ms(42_000));
+            assert_eq!(feed(&mut ws, b""), nothing());
+        }
+    }
+}
+
+/// R178: a pong that guesses right says nothing of a ping that is not written yet, however what came
+/// before was written.
 #[test]
 fn r178_a_guessed_pong_confirms_nothing() {
     for role in ROLES {
@@ -154,29 +240,70 @@ fn r178_a_guessed_pong_confirms_nothing() {
             ws.send_binary(&[0; 100]).unwrap();
             ws.sent(first);
             drain(&mut ws);
+            assert_eq!(ws.tick(ms(50)), Some(ms(100)));
             assert_eq!(ws.tick(ms(100)), Some(ms(130)));
             let ping = parse(role, ws.output()).remove(0);
             feed(&mut ws, &frame(peer(role), FIN | PONG, &ping.payload));
+            // But the peer lives.
             assert_eq!(
                 (ws.tick(ms(110)), ws.round_trip_time()),
-                (Some(ms(130)), None)
+                (Some(ms(140)), None)
             );
+            drain(&mut ws);
+            misses(&mut ws, ms(110), ms(140), Error::PongTimeout);
         }
     }
 }
 
-/// R178: whoever talks needs no ping.
+/// R180, T58: something is written in each interval, also where the peer alone talks, for what is between
+/// may look at one direction only.
 #[test]
-fn r178_no_ping_while_the_peer_is_heard() {
+fn r180_t58_a_ping_while_only_the_peer_talks() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default().keepalive(ms(20_000), ms(10_000)));
+        ws.tick(ms(0));
+        let (mut pings, mut last) = (0, 0);
+        for second in 1..=600 {
+            feed(
+                &mut ws,
+                &frame(peer(role), FIN | TEXT, b"a message in the fast way"),
+            );
+            ws.tick(ms(1000 * second));
+            if !drain(&mut ws).is_empty() {
+                assert!(second - last <= 20, "at {second}");
+                (pings, last) = (pings + 1, second);
+            }
+        }
+        assert_eq!(pings, 30);
+        assert_eq!(ws.state(), State::Open);
+    }
+}
+
+/// R180: what is sent takes the place of the ping, as long as something is heard as well.
+#[test]
+fn r180_no_ping_while_both_talk() {
     let mut ws = open(Role::Server, Config::default().keepalive(ms(100), ms(30)));
     assert_eq!(ws.tick(ms(0)), Some(ms(100)));
-    feed(
-        &mut ws,
-        &frame(Role::Client, FIN | TEXT, b"a message in the fast way"),
-    );
-    assert_eq!(ws.tick(ms(80)), Some(ms(180)));
-    assert_eq!(ws.tick(ms(179)), Some(ms(180)));
-    assert_eq!(ws.output(), b"");
+    for now in (10..1000).step_by(10) {
+        feed(
+            &mut ws,
+            &frame(Role::Client, FIN | TEXT, b"a message in the fast way"),
+        );
+        ws.tick(ms(now));
+        ws.send_text("answer").unwrap();
+        assert_eq!(
+            parse(Role::Server, &drain(&mut ws)),
+            [wrote(FIN | TEXT, "answer")]
+        );
+    }
+    // Whoever only sends has to know whether somebody reads.
+    for now in (1000..1090).step_by(10) {
+        ws.tick(ms(now));
+        ws.send_text("more").unwrap();
+        drain(&mut ws);
+    }
+    ws.tick(ms(1090));
+    written_ping(&mut ws);
 }
 
 /// A ping behind a long queue is not late before it was written, as long as the queue moves.
@@ -194,22 +321,65 @@ fn keepalive_does_not_blame_a_peer_that_reads_slowly() {
     misses(&mut ws, ms(540), ms(550), Error::PongTimeout);
 }
 
-/// A pong cannot overtake a frame, so it is not late while one arrives.
+/// Nor does a peer that reads nothing, but talks.
 #[test]
-fn keepalive_waits_for_the_frame_in_progress() {
+fn keepalive_does_not_blame_a_peer_that_talks() {
     let mut ws = open(Role::Server, Config::default().keepalive(ms(100), ms(30)));
     ws.tick(ms(0));
+    ws.send_binary(&[0; 5000]).unwrap();
+    assert_eq!(ws.tick(ms(100)), Some(ms(130)));
     let long = frame(Role::Client, FIN | BINARY, &[7; 2000]);
-    feed(&mut ws, &long[..100]);
-    assert_eq!(ws.tick(ms(10)), Some(ms(110)));
-    ws.tick(ms(110));
-    drain(&mut ws);
-    for (i, piece) in long[100..1900].chunks(100).enumerate() {
+    for (i, piece) in long[..1900].chunks(100).enumerate() {
         feed(&mut ws, piece);
         let now = ms(120 + 20 * i as u64);
         assert_eq!(ws.tick(now), Some(now + ms(30)));
     }
-    misses(&mut ws, ms(470), ms(490), Error::PongTimeout);
+    misses(&mut ws, ms(490), ms(510), Error::PongTimeout);
+}
+
+/// R181: pings and pongs feed `idle_timeout`, and not `no_message_timeout`.
+#[test]
+fn r181_t59_no_message_deadline() {
+    for role in ROLES {
+        let from = peer(role);
+        let config = Config::default()
+            .keepalive(ms(10), ms(5))
+            .idle_timeout(ms(30))
+            .no_message_timeout(ms(500));
+        let mut ws = open(role, config);
+        ws.tick(ms(0));
+        let live_until = |ws: &mut Connection, from_ms: u64, to: u64| {
+            for now in from_ms..to {
+                ws.tick(ms(now));
+                for ping in parse(role, &drain(ws)) {
+                    feed(ws, &frame(from, FIN | PONG, &ping.payload));
+                }
+                feed(ws, &frame(from, FIN | PING, b""));
+                drain(ws);
+                assert_eq!(ws.state(), State::Open, "at {now}");
+            }
+        };
+        live_until(&mut ws, 1, 400);
+        // A message, or a part of one, is what it waits for.
+        feed(
+            &mut ws,
+            &frame(from, FIN | TEXT, b"a message in the fast way"),
+        );
+        live_until(&mut ws, 400, 800);
+        feed(&mut ws, &frame(from, BINARY, b"abc"));
+        live_until(&mut ws, 800, 1200);
+        let fragment = frame(from, CONTINUATION, b"def");
+        let (head, rest) = fragment.split_at(fragment.len() - 1);
+        feed(&mut ws, head);
+        ws.tick(ms(1200));
+        feed(&mut ws, rest);
+        live_until(&mut ws, 1201, 1701);
+        ws.tick(ms(1701));
+        assert_eq!(feed(&mut ws, b""), [Event::Fail(Error::NoMessageTimeout)]);
+        let written = parse(role, &drain(&mut ws));
+        let close = close_body(1001, "no message for too long");
+        assert_eq!(written.last(), Some(&wrote(FIN | CLOSE, close)));
+    }
 }
 
 #[test]
@@ -359,7 +529,7 @@ fn t24_close_deadline_with_output_blocked() {
 
 /// R195, R196: who ends the transport, and how, in every state.
 #[test]
-fn r195_r196_what_to_do_with_the_transport() {
+fn r195_r196_t56_what_to_do_with_the_transport() {
     let close = |role| frame(peer(role), FIN | CLOSE, &close_body(1000, ""));
     for role in ROLES {
         let mut ws = open(role, Config::default());

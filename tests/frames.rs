@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use sockless::{Config, Error, Role, State};
+use sockless::{Config, Delivery, Error, Event, Role, State};
 
 const CONTROLS: [u8; 3] = [CLOSE, PING, PONG];
 const OPCODES: [u8; 6] = [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG];
@@ -146,7 +146,7 @@ fn long_form(role: Role, first: u8, size: usize, len: u64) -> Vec<u8> {
 #[test]
 fn r124_16_bit_length_below_126() {
     for role in ROLES {
-        for first in [TEXT, BINARY, FIN | TEXT, FIN | BINARY, FIN | CONTINUATION] {
+        for first in [TEXT, BINARY, FIN | TEXT, FIN | BINARY] {
             for len in 0..126 {
                 let mut wire = long_form(role, first, 2, len);
                 wire.resize(wire.len() + usize::try_from(len).unwrap(), b'a');
@@ -238,7 +238,7 @@ fn t04_every_length() {
             let default = failed_at(role, Config::default(), &wire);
             match len {
                 ..=65536 => assert_eq!(default, None),
-                _ => assert_eq!(default.unwrap().1, Error::FrameTooLarge),
+                _ => assert_eq!(default.unwrap().1, Error::MessageTooLarge),
             }
             if len <= max {
                 assert_eq!(failed_at(role, no_limit.clone(), &wire), None);
@@ -252,13 +252,7 @@ fn t04_every_length() {
             let begun = [&frame(peer(role), BINARY, b"x")[..], &wire].concat();
             let small = no_limit.clone().max_message_size(1);
             let error = failed_at(role, small, &begun).map(|(_, error)| error);
-            assert_eq!(
-                error,
-                Some(match countable {
-                    true => Error::ExpectedContinuation,
-                    false => Error::FrameTooLarge,
-                })
-            );
+            assert_eq!(error, Some(Error::ExpectedContinuation));
             let wire = header(peer(role), FIN | CONTINUATION, len);
             let begun = [&frame(peer(role), BINARY, b"x")[..], &wire].concat();
             let small = no_limit.clone().max_message_size(1);
@@ -377,6 +371,15 @@ fn r132_order_of_the_checks() {
             // Mask.
             (0x81, wrong | 127, &top, wrong_mask),
             (0x80, wrong | 126, &[0, 101], wrong_mask),
+            // The place in a message.
+            (0x80, right | 127, &top, Error::UnexpectedContinuation),
+            (0x80, right | 126, &[0, 101], Error::UnexpectedContinuation),
+            (
+                0x80,
+                right | 126,
+                &[0xff, 0xff],
+                Error::UnexpectedContinuation,
+            ),
             // The highest bit of the length.
             (0x81, right | 127, &top, Error::LengthOverflow),
             // Its form: 101 bytes are too many as well.
@@ -389,18 +392,12 @@ fn r132_order_of_the_checks() {
             ),
             // Size limit.
             (
-                0x80,
+                0x81,
                 right | 126,
                 &[0, 126, 1, 2, 3, 4],
                 Error::FrameTooLarge,
             ),
-            // The place in a message, the number of fragments, the size of the message.
-            (
-                0x80,
-                right | 51,
-                &[1, 2, 3, 4],
-                Error::UnexpectedContinuation,
-            ),
+            // The number of fragments, the size of the message.
             (0x81, right | 51, &[1, 2, 3, 4], Error::TooManyFragments),
         ] {
             let wire = [&[first, second], rest].concat();
@@ -414,6 +411,66 @@ fn r132_order_of_the_checks() {
             Error::MessageTooLarge,
         );
     }
+}
+
+/// R129, R150, R151, T64: fragments out of order, at the second byte of the header, whatever length it
+/// announces.
+#[test]
+fn r129_t64_order_of_fragments_at_the_second_byte() {
+    for role in ROLES {
+        let mask = if role == Role::Server { 0x80 } else { 0 };
+        let begun = header(peer(role), TEXT, 0);
+        for (before, first, error) in [
+            (&[][..], FIN, Error::UnexpectedContinuation),
+            (&[], CONTINUATION, Error::UnexpectedContinuation),
+            (&begun, FIN | TEXT, Error::ExpectedContinuation),
+            (&begun, BINARY, Error::ExpectedContinuation),
+        ] {
+            for len in [0, 5, 125, 126, 127] {
+                for rest in [&[][..], &[0xff; 8], &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]] {
+                    let wire = [before, &[first, mask | len], rest].concat();
+                    let at = before.len() + 2;
+                    let failed = failed_at(role, Config::default(), &wire);
+                    assert_eq!(failed, Some((at, error)), "{wire:x?}");
+                    fails(role, Config::default(), &wire, error);
+                }
+            }
+        }
+    }
+}
+
+/// R250, T65: one limit for a message; a frame of it has one of its own only if that is set.
+#[test]
+fn r250_t65_a_frame_as_long_as_a_message_may_be() {
+    for role in ROLES {
+        for delivery in [Delivery::Messages, Delivery::Parts, Delivery::Frames] {
+            let unlimited = Config::default()
+                .delivery(delivery)
+                .max_message_size(usize::MAX);
+            let wire = header(peer(role), FIN | BINARY, 20 << 20);
+            assert_eq!(failed_at(role, unlimited.clone(), &wire), None);
+            let set = unlimited.max_frame_size(16 << 20);
+            let error = failed_at(role, set, &wire).map(|(_, error)| error);
+            assert_eq!(error, Some(Error::FrameTooLarge));
+        }
+    }
+    // All of it, in constant memory.
+    let config = Config::default()
+        .delivery(Delivery::Parts)
+        .max_message_size(usize::MAX);
+    let mut ws = open(Role::Client, config);
+    feed(&mut ws, &header(Role::Server, FIN | BINARY, 20 << 20));
+    let mut received = 0;
+    for _ in 0..20 << 4 {
+        for event in feed(&mut ws, &[7; 64 << 10]) {
+            let Event::BinaryPart { data, .. } = event else {
+                panic!("{event:?}")
+            };
+            received += data.len();
+            assert_eq!(ws.gathered_amount(), 0);
+        }
+    }
+    assert_eq!(received, 20 << 20);
 }
 
 /// R133, R255: no bytes are no event and no end, wherever they come.
@@ -525,19 +582,15 @@ fn r250_the_default_limits() {
         let at = header(from, FIN | BINARY, 16 << 20);
         assert_eq!(failed_at(role, Config::default(), &at), None);
         let above = header(from, FIN | BINARY, (16 << 20) + 1);
-        fails(role, Config::default(), &above, Error::FrameTooLarge);
-        let config = Config::default().max_frame_size(usize::MAX);
-        assert_eq!(failed_at(role, config.clone(), &at), None);
-        fails(role, config, &above, Error::MessageTooLarge);
+        fails(role, Config::default(), &above, Error::MessageTooLarge);
+        let config = Config::default().max_message_size(usize::MAX);
+        assert_eq!(failed_at(role, config, &above), None, "one limit for both");
 
         let mut talk = Talk::new(role);
         let mut wire = frame(from, TEXT, b"");
         wire.extend(frame(from, CONTINUATION, b"").repeat((1 << 17) - 1));
         assert_eq!(feed(&mut talk.ws, &wire), []);
-        assert_eq!(
-            talk.peer(FIN, b""),
-            [sockless::Event::Fail(Error::TooManyFragments)]
-        );
+        assert_eq!(talk.peer(FIN, b""), [Event::Fail(Error::TooManyFragments)]);
     }
 }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, ask, serve};
 use sockless::handshake::{HandshakeError, same_origin};
 use sockless::{
-    ClientRequest, Config, Connection, Error, Event, Request, Response, SendError, State,
+    ClientRequest, Config, Connection, Ending, Error, Event, Request, Response, SendError, State,
 };
 
 fn request(outcome: &Outcome) -> &Request {
@@ -1065,5 +1065,41 @@ fn r084_early_bytes_come_before_later_ones() {
             ["first message", "second message", "third message"],
             "{early}"
         );
+    }
+}
+
+/// R049, R056, T63: a client that goes before it sends a byte has broken nothing; one that goes in the
+/// middle of its request has.
+#[test]
+fn r056_t63_a_probe_is_told_from_a_cut_request() {
+    type How = fn(&mut Connection) -> Ending;
+    let ways: [How; 2] = [Connection::end_of_stream, Connection::transport_reset];
+    for (reset, end) in [false, true].into_iter().zip(ways) {
+        let mut ws = Connection::server(Config::default());
+        assert!(ws.receive(&mut &mut [][..]).is_none());
+        let ending = end(&mut ws);
+        assert_eq!((ending.error, ending.truncated), (None, false));
+        assert_eq!(
+            (ending.opened, ending.clean, ending.code),
+            (false, false, 1006)
+        );
+        assert_eq!(ending.reset, reset);
+        let text = if reset {
+            "transport was reset: 1006 (abnormal)"
+        } else {
+            "transport ended before a request: 1006 (abnormal)"
+        };
+        assert_eq!(ending.to_string(), text);
+        assert!(std::io::Result::from(ending).is_ok());
+
+        for cut in ["G", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+            let mut ws = Connection::server(Config::default());
+            let mut bytes = cut.as_bytes().to_vec();
+            assert!(ws.receive(&mut &mut bytes[..]).is_none());
+            let ending = end(&mut ws);
+            let error = Some(Error::Handshake(HandshakeError::EndOfStream));
+            assert_eq!((ending.error, ending.truncated), (error, true));
+            assert!(std::io::Result::from(ending).is_err());
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use common::*;
 use sockless::frame::{Header, Opcode};
 use sockless::{
-    CloseCode, Config, Connection, Delivery, Error, Event, Fin, Role, SendError, State, Transport,
+    CloseCode, Config, Connection, Delivery, Error, Event, Fin, Role, SendError, Sender, State,
+    Transport,
 };
 
 fn raw(role: Role) -> Connection {
@@ -106,7 +107,7 @@ fn frames_are_checked_as_frames() {
                     Role::Client => Error::UnexpectedMask,
                 },
             ),
-            (header(from, FIN | BINARY, 1 << 40), Error::FrameTooLarge),
+            (header(from, FIN | BINARY, 1 << 40), Error::MessageTooLarge),
         ];
         for (wire, error) in bad {
             let mut ws = raw(role);
@@ -265,24 +266,319 @@ fn r205_t21_nothing_goes_inside_a_frame() {
     }
 }
 
-/// A failure inside a frame that is sent in pieces leaves no Close: it would be read as payload.
+/// What the peer says inside a frame that is sent in pieces, and what goes out behind the frame.
+fn said_inside(role: Role) -> Vec<(Vec<u8>, Vec<Frame>)> {
+    let from = peer(role);
+    let pings = [
+        frame(from, FIN | PING, b"first"),
+        frame(from, FIN | PING, b"second"),
+    ]
+    .concat();
+    let pong = wrote(FIN | PONG, "second");
+    let close = frame(from, FIN | CLOSE, &close_body(4000, "theirs"));
+    let answer = wrote(FIN | CLOSE, close_body(4000, ""));
+    let violation = frame(from, FIN | TEXT, b"\xff");
+    let failure = wrote(FIN | CLOSE, close_body(1007, "text is not valid UTF-8"));
+    vec![
+        (pings.clone(), vec![pong.clone()]),
+        (close.clone(), vec![answer.clone()]),
+        (violation.clone(), vec![failure.clone()]),
+        ([&pings[..], &close].concat(), vec![pong.clone(), answer]),
+        ([&pings[..], &violation].concat(), vec![pong, failure]),
+    ]
+}
+
+/// R177, R190, R201, T60: a pong, the answer to a Close and the Close of a failure wait for the end of a
+/// frame that is sent in pieces, and go out then.
 #[test]
-fn r205_a_close_never_cuts_a_frame() {
+fn r190_t60_what_is_owed_goes_out_behind_the_frame() {
     for role in ROLES {
-        for sent in [0, 1, 200] {
-            let mut ws = open(role, Config::default());
-            let header = whole(Opcode::Binary, 400);
-            ws.send_frame_header(&header).unwrap();
-            ws.send_frame_payload(&[1; 150]).unwrap();
-            ws.sent(sent);
-            let pending = ws.buffered_amount();
-            // A ping is not answered either.
-            feed(&mut ws, &frame(peer(role), FIN | PING, b"p"));
-            feed(&mut ws, &frame(peer(role), FIN | TEXT, b"\xff"));
-            assert_eq!(ws.buffered_amount(), pending);
-            assert_eq!(ws.send_frame_payload(&[1; 250]), Err(SendError::Closed));
+        for (said, owed) in said_inside(role) {
+            let ends = owed.last().unwrap().first == FIN | CLOSE;
+            for sent in [0, 1, 100, 1000] {
+                let mut ws = open(role, Config::default());
+                ws.send_frame_header(&whole(Opcode::Binary, 400)).unwrap();
+                ws.send_frame_payload(&[1; 150]).unwrap();
+                let mut wire = ws.output()[..sent.min(ws.buffered_amount())].to_vec();
+                ws.sent(sent);
+                feed(&mut ws, &said);
+                wire.extend(drain(&mut ws));
+                assert!(!ws.is_closed());
+                assert_eq!(ws.transport(), Transport::Keep);
+                let other = if ends {
+                    SendError::Closed
+                } else {
+                    SendError::FrameInProgress
+                };
+                assert_eq!(ws.send_text("x"), Err(other));
+                assert_eq!(ws.send_ping(b"x"), Err(other));
+                assert_eq!(ws.send_frame_header(&whole(Opcode::Text, 0)), Err(other));
+                assert_eq!(
+                    ws.send_frame_payload(&[1; 251]),
+                    Err(SendError::FrameOverrun)
+                );
+                ws.send_frame_payload(&[1; 249]).unwrap();
+                assert!(wire.len() + ws.buffered_amount() < 410, "not yet");
+                ws.send_frame_payload(&[1; 1]).unwrap();
+                wire.extend(drain(&mut ws));
+                let expected = [&[wrote(FIN | BINARY, [1; 400])], &owed[..]].concat();
+                assert_eq!(parse(role, &wire), expected);
+                if ends {
+                    assert_eq!(ws.send_frame_payload(b"x"), Err(SendError::Closed));
+                    let ending = ws.end_of_stream();
+                    assert_eq!(ending.clean, ending.error.is_none());
+                } else {
+                    ws.send_text("and on").unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// The same, with the halves in two hands.
+#[test]
+fn r190_t60_in_halves() {
+    for role in ROLES {
+        for (said, owed) in said_inside(role) {
+            let (mut receiver, mut sender) = open(role, Config::default()).split().unwrap();
+            sender.send_frame_header(&whole(Opcode::Binary, 3)).unwrap();
+            let mut bytes = said.clone();
+            let mut input = &mut bytes[..];
+            while let Some((_, obligation)) = receiver.receive(&mut input) {
+                obligation
+                    .map_or(Ok(()), |owed| sender.fulfill(owed))
+                    .unwrap();
+            }
+            assert!(!sender.is_finished());
+            sender.send_frame_payload(b"abc").unwrap();
+            let ends = owed.last().unwrap().first == FIN | CLOSE;
+            let written = parse(role, &sender.take_output());
+            let expected = [&[wrote(FIN | BINARY, "abc")], &owed[..]].concat();
+            assert_eq!(written, expected);
+            assert_eq!(sender.is_finished(), ends);
+        }
+    }
+}
+
+/// R204, T60: a frame that is not completed holds a Close back until the deadline.
+#[test]
+fn r204_t60_a_frame_that_does_not_end() {
+    let secs = Duration::from_secs;
+    for role in ROLES {
+        for said in [
+            frame(peer(role), FIN | CLOSE, &close_body(1000, "")),
+            frame(peer(role), FIN | TEXT, b"\xff"),
+        ] {
+            let mut ws = open(role, Config::default().close_timeout(secs(5)));
+            ws.tick(secs(0));
+            ws.send_frame_header(&whole(Opcode::Binary, 400)).unwrap();
+            feed(&mut ws, &said);
             drain(&mut ws);
-            assert_eq!(ws.transport(), Transport::ShutWrite);
+            assert_eq!(ws.tick(secs(1)), Some(secs(6)));
+            assert_eq!(ws.tick(secs(6)), None);
+            assert_eq!(ws.transport(), Transport::Drop);
+            assert!(!ws.end_of_stream().clean);
+            assert_eq!(ws.send_frame_payload(b"x"), Err(SendError::Closed));
+        }
+    }
+}
+
+/// R208, T60: the caller's own answer to a Close, given inside a frame.
+#[test]
+fn r208_t60_own_answer_inside_a_frame() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default());
+        ws.send_frame_header(&whole(Opcode::Binary, 1)).unwrap();
+        assert_eq!(
+            ws.close(CloseCode::NORMAL, ""),
+            Err(SendError::FrameInProgress)
+        );
+        feed(
+            &mut ws,
+            &frame(peer(role), FIN | CLOSE, &close_body(4000, "theirs")),
+        );
+        ws.close(CloseCode::NORMAL, "ours").unwrap();
+        ws.close(CloseCode::NORMAL, "again").unwrap();
+        ws.send_frame_payload(b"x").unwrap();
+        ws.close(CloseCode::NORMAL, "and again").unwrap();
+        assert_eq!(
+            parse(role, &drain(&mut ws)),
+            [
+                wrote(FIN | BINARY, "x"),
+                wrote(FIN | CLOSE, close_body(1000, "ours"))
+            ]
+        );
+        // After a failure there is nothing to choose.
+        let mut ws = open(role, Config::default());
+        ws.send_frame_header(&whole(Opcode::Binary, 1)).unwrap();
+        feed(&mut ws, &frame(peer(role), FIN | TEXT, b"\xff"));
+        ws.close(CloseCode::NORMAL, "ours").unwrap();
+        ws.send_frame_payload(b"x").unwrap();
+        let written = parse(role, &drain(&mut ws));
+        assert_eq!(written[1].payload[..2], 1007_u16.to_be_bytes());
+    }
+}
+
+/// R199, T61: our own Close in pieces counts when it is whole, and written whole.
+#[test]
+fn r199_t61_half_a_close_is_none() {
+    for role in ROLES {
+        let theirs = frame(peer(role), FIN | CLOSE, &close_body(4000, ""));
+        for (pieces, written, clean) in [
+            (0, usize::MAX, false),
+            (1, usize::MAX, false),
+            (2, 0, false),
+            (2, 1, false),
+            (2, usize::MAX, true),
+        ] {
+            for before in [false, true] {
+                let mut ws = open(role, Config::default());
+                if before {
+                    feed(&mut ws, &theirs[..0]);
+                    ws.send_text("before").unwrap();
+                    drain(&mut ws);
+                }
+                ws.send_frame_header(&whole(Opcode::Close, 2)).unwrap();
+                for byte in &close_body(1000, "")[..pieces] {
+                    ws.send_frame_payload(&[*byte]).unwrap();
+                }
+                ws.sent(written);
+                feed(&mut ws, &theirs);
+                let frames = usize::from(pieces == 2);
+                assert_eq!(ws.is_closed(), role == Role::Server && clean);
+                let ending = ws.end_of_stream();
+                assert_eq!(ending.clean, clean, "{pieces} of 2, {written} written");
+                assert_eq!(ending.sent_code.is_some(), frames == 1);
+                let first = if frames == 1 { role } else { peer(role) };
+                assert_eq!(ending.closed_first, Some(first));
+            }
+        }
+        // The peer's comes inside ours: there is one, and it is finished.
+        let mut ws = open(role, Config::default());
+        ws.send_frame_header(&whole(Opcode::Close, 2)).unwrap();
+        feed(&mut ws, &frame(peer(role), FIN | PING, b"?"));
+        feed(&mut ws, &theirs);
+        ws.send_frame_payload(&close_body(1000, "")).unwrap();
+        ws.close(CloseCode::NORMAL, "late").unwrap();
+        assert_eq!(
+            parse(role, &drain(&mut ws)),
+            [wrote(FIN | CLOSE, close_body(1000, ""))]
+        );
+        assert!(ws.end_of_stream().clean);
+    }
+}
+
+/// R195, R198, T62: the peer's Close, handed over as a frame, was first; and what answers it is the last
+/// that is sent.
+#[test]
+fn r198_t62_the_peer_closed_first() {
+    for role in ROLES {
+        let theirs = frame(peer(role), FIN | CLOSE, &close_body(4000, ""));
+        type Answer = fn(&mut Sender);
+        let answers: [Answer; 2] = [
+            |sender| {
+                sender.send_frame_header(&whole(Opcode::Close, 2)).unwrap();
+                sender.send_frame_payload(&close_body(4000, "")).unwrap();
+            },
+            |sender| sender.close(CloseCode::new(4000).unwrap(), "").unwrap(),
+        ];
+        for answer in answers {
+            for answered_before in [false, true] {
+                let (mut receiver, mut sender) = raw(role).split().unwrap();
+                if answered_before {
+                    answer(&mut sender);
+                    let _ = sender.take_output();
+                }
+                let mut bytes = theirs.clone();
+                let mut input = &mut bytes[..];
+                while let Some((_, obligation)) = receiver.receive(&mut input) {
+                    obligation
+                        .map_or(Ok(()), |owed| sender.fulfill(owed))
+                        .unwrap();
+                }
+                if !answered_before {
+                    // The other end may have more to say before it closes.
+                    assert!(!sender.is_finished());
+                    sender.send_frame_header(&whole(Opcode::Text, 0)).unwrap();
+                    answer(&mut sender);
+                    assert!(!sender.is_finished(), "it is to be written");
+                    let _ = sender.take_output();
+                }
+                assert!(sender.is_finished());
+                assert_eq!(sender.send_pong(b""), Err(SendError::Closed));
+                let mut ws = Connection::join(receiver, sender);
+                let end = match role {
+                    Role::Server => Transport::ShutWrite,
+                    Role::Client => Transport::Keep,
+                };
+                assert_eq!(ws.transport(), end);
+                let ending = ws.end_of_stream();
+                let first = if answered_before { role } else { peer(role) };
+                assert_eq!((ending.clean, ending.closed_first), (true, Some(first)));
+            }
+        }
+    }
+}
+
+/// R178: a keepalive's pong that is handed over as a frame counts, whichever way it is received.
+#[test]
+fn r178_pong_as_a_frame() {
+    let secs = Duration::from_secs;
+    for role in ROLES {
+        for halves in [false, true] {
+            let config = Config::default()
+                .delivery(Delivery::Frames)
+                .keepalive(secs(30), secs(10));
+            let mut ws = open(role, config);
+            ws.tick(secs(0));
+            ws.tick(secs(30));
+            let ping = parse(role, &drain(&mut ws)).remove(0);
+            let mut pong = frame(peer(role), FIN | PONG, &ping.payload);
+            if halves {
+                let (mut receiver, sender) = ws.split().unwrap();
+                let mut input = &mut pong[..];
+                while receiver.receive(&mut input).is_some() {}
+                ws = Connection::join(receiver, sender);
+            } else {
+                feed(&mut ws, &pong);
+            }
+            ws.tick(secs(32));
+            assert_eq!(ws.round_trip_time(), Some(secs(2)));
+            ws.tick(secs(41));
+            assert_eq!(ws.state(), State::Open);
+        }
+    }
+}
+
+/// R264, R333: RSV1 is refused where nothing can define it, and nothing is sent then.
+#[test]
+fn r264_r333_rsv1_where_nothing_defines_it() {
+    let header = |opcode, rsv1| Header {
+        fin: false,
+        rsv1,
+        opcode,
+        mask: None,
+        payload_len: 0,
+    };
+    for role in ROLES {
+        for (delivery, first) in [
+            (Delivery::Messages, Err(SendError::ReservedBits)),
+            (Delivery::Parts, Err(SendError::ReservedBits)),
+            (Delivery::Frames, Ok(())),
+        ] {
+            for opcode in [Opcode::Text, Opcode::Binary] {
+                let mut ws = open(role, Config::default().delivery(delivery));
+                assert_eq!(ws.send_frame_header(&header(opcode, true)), first);
+                assert_eq!(ws.output().is_empty(), first.is_err());
+                if first.is_err() {
+                    ws.send_frame_header(&header(opcode, false)).unwrap();
+                }
+                drain(&mut ws);
+                let continuation = header(Opcode::Continuation, true);
+                let refused = ws.send_frame_header(&continuation);
+                assert_eq!(refused, Err(SendError::ReservedBits));
+                assert!(ws.output().is_empty());
+            }
         }
     }
 }
@@ -440,7 +736,7 @@ fn r178_keepalive_knows_its_pong_among_the_frames() {
             ws.tick(secs(30));
             let sent = parse(role, &drain(&mut ws));
             assert_eq!((sent.len(), sent[0].first), (1, FIN | PING));
-            // Another pong before it confirms nothing, and is not taken for its beginning.
+            // Another pong before it is not taken for its beginning.
             feed(&mut ws, &frame(peer(role), FIN | PONG, b"other"));
             ws.tick(secs(31));
             assert_eq!(ws.round_trip_time(), None);
@@ -448,7 +744,11 @@ fn r178_keepalive_knows_its_pong_among_the_frames() {
             let (first, rest) = pong.split_at(cut.min(pong.len()));
             feed(&mut ws, first);
             feed(&mut ws, rest);
-            assert_eq!(ws.tick(secs(32)), Some(secs(62)));
+            assert_eq!(
+                ws.tick(secs(32)),
+                Some(secs(60)),
+                "the ping was the last to be written"
+            );
             assert_eq!(ws.round_trip_time(), Some(secs(2)));
             assert_eq!(ws.poll_event(), None);
         }

@@ -286,6 +286,7 @@ fn r380_r381_t23_end_in_every_state() {
 fn r380_end_in_the_handshake() {
     let mut ws = Connection::server(Config::default());
     assert_eq!(ws.state(), State::Connecting);
+    feed(&mut ws, b"GET ");
     let ending = ws.end_of_stream();
     assert_eq!(
         (ending.code, ending.clean, ending.truncated),

@@ -22,6 +22,7 @@ pub(crate) fn check(data: &[u8]) {
     if bytes.len() > 8 << 10 {
         return;
     }
+    let frames = || Config::default().delivery(Delivery::Frames);
     let make_near = || open(role, limits.config().delivery(Delivery::Frames));
     for cuts in cuts.into_iter().chain([Cuts::Whole]) {
         let mut near = Watched::new(make_near());
@@ -31,7 +32,7 @@ pub(crate) fn check(data: &[u8]) {
         }
         let begun = near.write(usize::MAX).len();
         // What one end receives as a server it passes on as a client.
-        let mut far = Watched::new(open(role.peer(), Config::default()));
+        let mut far = Watched::new(open(role.peer(), frames()));
         for piece in cuts.pieces(bytes) {
             near.feed(piece, |_, event| match event {
                 Event::FrameHeader(header) => {
@@ -96,7 +97,7 @@ pub(crate) fn check(data: &[u8]) {
     }
 
     // Where all is written at once, nothing is gathered.
-    let mut far = open(role.peer(), Config::default());
+    let mut far = open(role.peer(), frames());
     measure(make_near, bytes, cuts[2], 1024, move |_, event| {
         match event {
             Event::FrameHeader(header) => far.send_frame_header(header).expect("in order"),

@@ -85,6 +85,16 @@ pub(crate) fn read(role: Role, limits: Limits, mut bytes: &[u8]) -> Expected {
     // What the frames of the message have announced.
     let mut announced = 0;
     let truncated = loop {
+        // §5.4: at the second byte, before the rest of the header is judged.
+        let order = match (wire::opcode(role, false, bytes), &message) {
+            (Ok(Some(0)), None) => Some(Error::UnexpectedContinuation),
+            (Ok(Some(1 | 2)), Some(_)) => Some(Error::ExpectedContinuation),
+            _ => None,
+        };
+        if let Some(error) = order {
+            events.push(Seen::Fail(error));
+            break false;
+        }
         let header = match wire::header(role, false, limits.frame as u64, bytes) {
             Start::Cut => break !bytes.is_empty() || message.is_some(),
             Start::Bad(error) => {
@@ -107,8 +117,6 @@ pub(crate) fn read(role: Role, limits: Limits, mut bytes: &[u8]) -> Expected {
         bytes = &there[len..];
         let error = match (header.opcode, &message) {
             (8.., _) => None,
-            (0, None) => Some(Error::UnexpectedContinuation),
-            (1 | 2, Some(_)) => Some(Error::ExpectedContinuation),
             (_, begun) => {
                 let frames = begun.as_ref().map_or(0, |begun| begun.2);
                 let size = if begun.is_some() { announced } else { 0 };

@@ -30,36 +30,48 @@ pub(crate) struct Header {
     pub(crate) size: usize,
 }
 
-/// Reads a header as the end `role` has to.
-pub(crate) fn header(role: Role, rsv1_defined: bool, max_payload: u64, bytes: &[u8]) -> Start {
+/// Reads the first two bytes of a header as the end `role` has to: the opcode, if they are there.
+pub(crate) fn opcode(role: Role, rsv1_defined: bool, bytes: &[u8]) -> Result<Option<u8>, Error> {
     let Some(first) = bytes.first() else {
-        return Start::Cut;
+        return Ok(None);
     };
     let (fin, rsv1, rsv23) = (first & 0x80 != 0, first & 0x40 != 0, first & 0x30 != 0);
     let opcode = first & 0x0f;
     if rsv23 || (rsv1 && !(rsv1_defined && (opcode == TEXT || opcode == BINARY))) {
-        return Start::Bad(Error::ReservedBits);
+        return Err(Error::ReservedBits);
     }
     if !matches!(opcode, 0..=2 | 8..=10) {
-        return Start::Bad(Error::ReservedOpcode(opcode));
+        return Err(Error::ReservedOpcode(opcode));
     }
     let control = opcode >= 8;
     if control && !fin {
-        return Start::Bad(Error::FragmentedControl);
+        return Err(Error::FragmentedControl);
     }
     let Some(second) = bytes.get(1) else {
-        return Start::Cut;
+        return Ok(None);
     };
     if control && second & 0x7f > 125 {
-        return Start::Bad(Error::ControlTooLong);
+        return Err(Error::ControlTooLong);
     }
     let masked = second & 0x80 != 0;
     if role == Role::Server && !masked {
-        return Start::Bad(Error::MissingMask);
+        return Err(Error::MissingMask);
     }
     if role == Role::Client && masked {
-        return Start::Bad(Error::UnexpectedMask);
+        return Err(Error::UnexpectedMask);
     }
+    Ok(Some(opcode))
+}
+
+/// Reads a header as the end `role` has to.
+pub(crate) fn header(role: Role, rsv1_defined: bool, max_payload: u64, bytes: &[u8]) -> Start {
+    let opcode = match opcode(role, rsv1_defined, bytes) {
+        Ok(Some(opcode)) => opcode,
+        Ok(None) => return Start::Cut,
+        Err(error) => return Start::Bad(error),
+    };
+    let (first, second) = (bytes[0], bytes[1]);
+    let (fin, rsv1, masked) = (first & 0x80 != 0, first & 0x40 != 0, second & 0x80 != 0);
     let extended = match second & 0x7f {
         126 => 2,
         127 => 8,
@@ -81,7 +93,7 @@ pub(crate) fn header(role: Role, rsv1_defined: bool, max_payload: u64, bytes: &[
             return Start::Bad(Error::NonMinimalLength);
         }
     }
-    if !control && len > max_payload {
+    if opcode < 8 && len > max_payload {
         return Start::Bad(Error::FrameTooLarge);
     }
     let size = 2 + extended + if masked { 4 } else { 0 };

@@ -4,6 +4,7 @@
 //! since it was last called, and moves its deadlines then.
 
 use alloc::boxed::Box;
+use core::mem;
 use core::time::Duration;
 
 use crate::config::Config;
@@ -24,45 +25,62 @@ struct Timeouts {
     ping: u64,
     pong: u64,
     idle: u64,
+    no_message: u64,
     message: u64,
     close: u64,
 }
 
 const NEVER: u64 = u64::MAX;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Running {
     now: u64,
     stage: Stage,
     stage_since: u64,
     heard_at: u64,
+    /// When some of a message was last received.
+    message_at: u64,
+    /// When something was last written, and how much had been by then.
+    wrote_at: u64,
+    written: u64,
     /// The message in progress, and when it was first seen.
     message: Option<(u32, u64)>,
-    /// The ping that waits for its pong.
+    /// The latest ping, whose payload is how many there have been.
     ping: Option<Ping>,
     pings: u64,
-    round_trip: Option<u64>,
+    /// [`NEVER`] if none is known.
+    round_trip: u64,
 }
 
 #[derive(Debug)]
 struct Ping {
-    number: u64,
-    confirmed: bool,
+    progress: Progress,
     /// When it was queued.
     sent_at: u64,
-    /// When its pong was last known to be still on its way: the ping or what stands before it was
-    /// being written, or a frame that the pong cannot overtake was arriving.
+    /// When the peer last showed that it lives: it sent something, or took some of the output that the
+    /// ping stands in.
     waiting_since: u64,
-    /// How much will have been written in all when the ping is out, and how much of it is left.
+    /// How much will have been written in all when the ping is out.
     ends_at: u64,
-    left: u64,
+}
+
+/// What has come of a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing was received since it was written.
+    Waiting,
+    /// Something was: the peer lives, and only the pong's own time is not known.
+    Alive,
+    /// Its pong has come.
+    Answered,
+    /// That has been noted down.
+    Done,
 }
 
 /// Where the connection stands, as far as deadlines go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The peer owes a part of the handshake.
-    #[default]
     Handshake,
     /// The caller owes the answer to a request.
     Caller,
@@ -76,15 +94,37 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) stage: Stage,
-    /// Something has been received since the last call.
-    pub(crate) heard: bool,
+    pub(crate) heard: Heard,
     /// A number for the message in progress, if there is one.
     pub(crate) message: Option<u32>,
-    pub(crate) is_mid_frame: bool,
     /// No frame is being sent in pieces.
     pub(crate) can_ping: bool,
-    /// Bytes written since the connection began.
+    /// Bytes written since the connection began, as [`Queue::written`](super::queue::Queue::written)
+    /// counts them.
     pub(crate) written: u64,
+}
+
+/// What was received since the clock last looked. Each input leaves its mark with two stores.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heard {
+    /// One more than had been written when something last was received; 0 if nothing was.
+    behind: u64,
+    /// Some of it was a message's.
+    message: bool,
+}
+
+impl Heard {
+    /// Something was received when so much had been written.
+    #[inline]
+    pub(crate) const fn note(&mut self, written: u64) {
+        self.behind = written.saturating_add(1);
+    }
+
+    /// And it was a message, or a part of one.
+    #[inline]
+    pub(crate) const fn note_message(&mut self) {
+        self.message = true;
+    }
 }
 
 /// What the time amounts to.
@@ -106,6 +146,7 @@ impl Clock {
                 ping: nanos(config.ping_interval),
                 pong: nanos(config.pong_timeout),
                 idle: nanos(config.idle_timeout),
+                no_message: nanos(config.no_message_timeout),
                 message: nanos(config.message_timeout),
                 close: nanos(config.close_timeout),
             },
@@ -118,10 +159,17 @@ impl Clock {
         let running = self.running.get_or_insert_with(|| {
             let stage = seen.stage;
             Box::new(Running {
+                now,
                 stage,
                 stage_since: now,
                 heard_at: now,
-                ..Running::default()
+                message_at: now,
+                wrote_at: now,
+                written: seen.written,
+                message: None,
+                ping: None,
+                pings: 0,
+                round_trip: NEVER,
             })
         });
         running.catch_up(now, seen);
@@ -133,29 +181,33 @@ impl Clock {
         if let Some(running) = &mut self.running {
             running.pings += 1;
             running.ping = Some(Ping {
-                number: running.pings,
-                confirmed: false,
+                progress: Progress::Waiting,
                 sent_at: running.now,
                 waiting_since: running.now,
                 ends_at,
-                left: u64::MAX,
             });
         }
     }
 
-    /// R178: a pong confirms the ping with its payload; there is only ever one that waits. Others
-    /// confirm nothing, nor does one for a ping that is not `written` yet.
+    /// R178: the round trip is that of the ping with this payload, and only of the latest one; not of
+    /// one that is not `written` yet.
     pub(crate) fn on_pong(&mut self, payload: &[u8], written: u64) {
         if let Some(Running {
-            ping: Some(ping), ..
+            ping: Some(ping),
+            pings,
+            ..
         }) = self.running.as_deref_mut()
         {
-            ping.confirmed |= payload == ping.number.to_be_bytes() && written >= ping.ends_at;
+            let is_its_own = payload == pings.to_be_bytes() && written >= ping.ends_at;
+            if is_its_own && ping.progress != Progress::Done {
+                ping.progress = Progress::Answered;
+            }
         }
     }
 
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.running.as_ref()?.round_trip.map(Duration::from_nanos)
+        let round_trip = self.running.as_ref()?.round_trip;
+        (round_trip != NEVER).then(|| Duration::from_nanos(round_trip))
     }
 }
 
@@ -167,34 +219,43 @@ impl Running {
         self.now = self.now.max(now);
         let now = self.now;
         if self.stage != seen.stage {
-            (self.stage, self.stage_since, self.heard_at) = (seen.stage, now, now);
+            (self.stage, self.stage_since) = (seen.stage, now);
+            (self.heard_at, self.message_at, self.wrote_at) = (now, now, now);
             self.ping = None;
+        } else if self.written != seen.written {
+            // A loop writes after the last look, and waits before this one: what counts is that by the
+            // next deadline something has been written again.
+            self.wrote_at = before;
         }
-        if seen.heard {
+        let moved = mem::replace(&mut self.written, seen.written) != seen.written;
+        let heard = seen.heard.behind > 0;
+        if heard {
             self.heard_at = now;
+        }
+        if seen.heard.message {
+            self.message_at = now;
         }
         self.message = seen.message.map(|number| match self.message {
             Some((known, since)) if known == number => (known, since),
             _ => (number, now),
         });
-        match &mut self.ping {
-            Some(ping) if ping.confirmed => {
-                self.round_trip = Some(now - ping.sent_at);
-                self.ping = None;
+        let Some(ping) = &mut self.ping else { return };
+        match ping.progress {
+            // R179: whatever is received once the ping is written shows that the peer lives.
+            Progress::Waiting if seen.heard.behind > ping.ends_at => {
+                ping.progress = Progress::Alive;
             }
-            Some(ping) => {
-                // While output moves, or a frame that no pong can overtake, the peer is alive.
-                let left = ping.ends_at.saturating_sub(seen.written);
-                let moved = left < ping.left;
-                if moved && left > 0 || seen.heard && seen.is_mid_frame {
-                    ping.waiting_since = now;
-                } else if moved {
-                    // Its last byte was written after the last look.
-                    ping.waiting_since = ping.waiting_since.max(before);
-                }
-                ping.left = left;
+            // Before that, so does output that moves.
+            Progress::Waiting if heard || moved && seen.written < ping.ends_at => {
+                ping.waiting_since = now;
             }
-            None => {}
+            // Its last byte was written after the last look.
+            Progress::Waiting if moved => ping.waiting_since = ping.waiting_since.max(before),
+            Progress::Answered => {
+                self.round_trip = now - ping.sent_at;
+                ping.progress = Progress::Done;
+            }
+            Progress::Waiting | Progress::Alive | Progress::Done => {}
         }
     }
 
@@ -214,22 +275,29 @@ impl Running {
             Stage::Caller | Stage::Over => None,
             Stage::Open => {
                 let alive = match &self.ping {
-                    Some(ping) => missed(ping.waiting_since, timeouts.pong, Error::PongTimeout),
+                    Some(ping) if ping.progress == Progress::Waiting => {
+                        missed(ping.waiting_since, timeouts.pong, Error::PongTimeout)
+                    }
                     // The turn of the loop that ends the frame asks again.
-                    None if !can_ping => (NEVER, Verdict::Wait(None)),
-                    None => {
+                    _ if !can_ping => (NEVER, Verdict::Wait(None)),
+                    // R180: what is between may end a connection on which one end alone talks.
+                    _ => {
+                        let quiet_since = self.heard_at.min(self.wrote_at);
                         let payload = (self.pings + 1).to_be_bytes();
-                        (
-                            self.heard_at.saturating_add(timeouts.ping),
-                            Verdict::Ping(payload),
-                        )
+                        let due = quiet_since.saturating_add(timeouts.ping);
+                        (due, Verdict::Ping(payload))
                     }
                 };
                 let idle = missed(self.heard_at, timeouts.idle, Error::IdleTimeout);
+                let no_message = missed(
+                    self.message_at,
+                    timeouts.no_message,
+                    Error::NoMessageTimeout,
+                );
                 let message = self
                     .message
                     .map(|(_, since)| missed(since, timeouts.message, Error::MessageTimeout));
-                [alive, idle]
+                [alive, idle, no_message]
                     .into_iter()
                     .chain(message)
                     .min_by_key(|(at, _)| *at)

@@ -11,11 +11,11 @@ use crate::handshake::{Answer, ClientHandshake, HandshakeError, Response, Server
 /// The way to the open connection.
 #[derive(Debug)]
 pub(super) enum Opening {
-    /// Server: the request is arriving or, if `asked`, with the caller; then what arrives until it is
-    /// answered is kept in `early`.
+    /// Server: the request is arriving or with the caller; then what arrives until it is answered is
+    /// kept in `early`.
     Request {
         handshake: ServerHandshake,
-        asked: bool,
+        progress: Progress,
         early: Vec<u8>,
         max_early_data: usize,
     },
@@ -25,6 +25,16 @@ pub(super) enum Opening {
     Early { bytes: Vec<u8>, at: usize },
     /// The handshake came to nothing.
     Over(Over),
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Not a byte of it is there.
+    Nothing,
+    Begun,
+    /// The caller has it, and is to answer.
+    Asked,
 }
 
 /// Why a handshake came to nothing.
@@ -63,15 +73,20 @@ impl Connection {
         match self.opening.as_deref_mut()? {
             Opening::Request {
                 handshake,
-                asked: asked @ false,
+                progress: progress @ (Progress::Nothing | Progress::Begun),
                 ..
-            } => match handshake.receive(input)? {
-                Ok(request) => {
-                    *asked = true;
-                    Some(Event::Request(request))
+            } => {
+                if !input.is_empty() {
+                    *progress = Progress::Begun;
                 }
-                Err(error) => Some(self.refuse(error)),
-            },
+                match handshake.receive(input)? {
+                    Ok(request) => {
+                        *progress = Progress::Asked;
+                        Some(Event::Request(request))
+                    }
+                    Err(error) => Some(self.refuse(error)),
+                }
+            }
             Opening::Request {
                 handshake,
                 early,

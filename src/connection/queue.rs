@@ -24,7 +24,8 @@ pub(crate) struct Queue {
     /// the end of the text.
     boundary: usize,
     close: Mark,
-    /// All bytes that have ever been written.
+    /// All bytes that have ever been written, but for those of frames that went ahead: what such a frame
+    /// is replaced by may be shorter, and where the others end must not depend on it.
     written: u64,
     /// Turns of the caller's loop for which the connection still counts as busy.
     busy_turns: u8,
@@ -140,13 +141,11 @@ impl Queue {
 
     /// All bytes that are still to be written, by value: they count as written.
     pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.written = self.end();
         let all = match self.aside {
             None if self.sent == 0 => core::mem::take(&mut self.bytes),
             _ => self.runs().flatten().copied().collect(),
         };
-        self.written = self
-            .written
-            .saturating_add(u64::try_from(all.len()).unwrap_or(u64::MAX));
         self.aside = None;
         self.sent = self.bytes.len();
         self.close = match self.close {
@@ -165,9 +164,17 @@ impl Queue {
         }
     }
 
-    /// All bytes that have been written, from the beginning on.
+    /// All bytes that have been written, from the beginning on, but for frames that went ahead.
+    #[inline]
     pub(crate) const fn written(&self) -> u64 {
         self.written
+    }
+
+    /// What [`written`](Self::written) will say when all that is queued now is written.
+    pub(crate) fn end(&self) -> u64 {
+        let shared = self.aside.as_ref().map_or(0, |aside| aside.shared_len);
+        let bytes = u64::try_from(self.bytes.len() - self.sent).unwrap_or(u64::MAX);
+        self.written.saturating_add(bytes).saturating_add(shared)
     }
 
     /// Text of the handshake, to be appended to; no frames may be in the queue yet.
@@ -180,13 +187,17 @@ impl Queue {
     /// Appends a frame.
     #[inline]
     pub(crate) fn push(&mut self, header: &Header, payload: &[u8]) {
-        let size = MAX_HEADER_SIZE + payload.len();
-        if self.bytes.capacity() - self.bytes.len() < size {
-            self.grow(size);
-        }
+        self.make_room(MAX_HEADER_SIZE + payload.len());
         write_frame(&mut self.bytes, header, payload);
         if header.opcode == Opcode::Close {
             self.close = Mark::At(self.bytes.len());
+        }
+    }
+
+    #[inline]
+    fn make_room(&mut self, size: usize) {
+        if self.bytes.capacity() - self.bytes.len() < size {
+            self.grow(size);
         }
     }
 
@@ -215,6 +226,12 @@ impl Queue {
             sent: 0,
             at: self.bytes.len(),
         });
+    }
+
+    /// Appends the header of a frame whose payload comes in pieces.
+    pub(crate) fn begin_pieces(&mut self, header: &Header) {
+        self.make_room(MAX_HEADER_SIZE);
+        header.append(&mut self.bytes);
     }
 
     /// Appends a piece of the payload of the frame whose header was pushed last.
@@ -260,6 +277,21 @@ impl Queue {
         }
     }
 
+    /// Where our Close begins, which is the last frame of the queue and `len` bytes long; `None` if some of
+    /// it has been written.
+    pub(crate) fn unwritten_close(&self, len: usize) -> Option<usize> {
+        match self.close {
+            Mark::At(end) if self.sent <= end.saturating_sub(len) => end.checked_sub(len),
+            _ => None,
+        }
+    }
+
+    /// Takes back our Close, which begins here.
+    pub(crate) fn take_back_close(&mut self, start: usize) {
+        self.bytes.truncate(start);
+        self.close = Mark::None;
+    }
+
     /// Forgets everything: the transport has ended, or nothing may be sent.
     pub(crate) fn clear(&mut self) {
         let close = if self.close_sent() {
@@ -286,11 +318,13 @@ impl Queue {
     #[inline(never)]
     fn sent_in_part(&mut self, n: usize) {
         let n = n.min(self.len());
-        self.written += u64::try_from(n).unwrap_or_default();
+        let end = self.end();
         match self.aside {
             None => self.sent += n,
             Some(_) => self.sent_with_aside(n),
         }
+        // Nothing was queued meanwhile, so what is missing at the end has been written.
+        self.written += end - self.end();
         if self.sent == self.bytes.len() && self.aside.is_none() {
             self.drained();
         } else if self.sent >= KEPT && self.sent > self.bytes.len() / 2 {

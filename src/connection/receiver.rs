@@ -16,14 +16,18 @@ use core::{fmt, mem};
 
 use crate::close::Close;
 use crate::config::{Config, Delivery, PongMode};
-use crate::connection::clock::Clock;
+use crate::connection::clock::{Clock, Heard};
 use crate::connection::sender::Fin;
+#[cfg(feature = "deflate")]
+use crate::deflate::Parameters;
 #[cfg(feature = "deflate")]
 use crate::deflate::inbound::Inbound;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
 use crate::frame::{Decoder, Header, Opcode, Role, Rules};
 use crate::mask;
+#[cfg(feature = "deflate")]
+use crate::message::deflated_limit;
 use crate::message::{Assembler, Limits};
 use crate::utf8;
 pub use obligation::Obligation;
@@ -71,10 +75,15 @@ pub struct Receiver {
     /// What inflates, if that was agreed on.
     #[cfg(feature = "deflate")]
     inbound: Option<Box<Inbound>>,
+    /// What was agreed on, also where nothing is inflated.
+    #[cfg(feature = "deflate")]
+    agreed: Option<Parameters>,
+    /// The limit for frames that are not compressed.
+    max_frame_size: u64,
     /// Deadlines, which go with this half when a connection is split.
     pub(crate) clock: Clock,
-    /// Something was received since the clock last looked.
-    pub(crate) heard: bool,
+    /// What was received since the clock last looked.
+    pub(crate) heard: Heard,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,8 +164,11 @@ impl Receiver {
             ended: Ended::No,
             #[cfg(feature = "deflate")]
             inbound: None,
+            #[cfg(feature = "deflate")]
+            agreed: None,
+            max_frame_size: max_payload,
             clock: Clock::new(config),
-            heard: false,
+            heard: Heard::default(),
         }
     }
 
@@ -226,17 +238,17 @@ impl Receiver {
         &mut self,
         input: &mut &'b mut [u8],
     ) -> Option<(Event<'b>, Option<Obligation>)> {
-        self.heard |= !input.is_empty();
         let mut owed = None;
+        // Whatever a pong answers left before the connection was split.
+        let written = u64::MAX;
         let event = match self.take_message(input) {
-            Some(Ok(event)) => event,
-            Some(Err(error)) => self.fail(error, |reply| owe(&mut owed, reply)),
-            None => self.receive_with(input, |reply| owe(&mut owed, reply))?,
+            Some(taken) => {
+                self.heard.note(written);
+                self.heard.note_message();
+                taken.unwrap_or_else(|error| self.fail(error, |reply| owe(&mut owed, reply)))
+            }
+            None => self.receive_with(input, written, |reply| owe(&mut owed, reply))?,
         };
-        if let Event::Pong(payload) = &event {
-            // Whatever it answers left before the connection was split.
-            self.clock.on_pong(payload, u64::MAX);
-        }
         Some((event, owed))
     }
 
@@ -265,14 +277,29 @@ impl Receiver {
     }
 
     /// Takes from the front of `input`, by way of stored state, until an event is complete or
-    /// nothing is left.
+    /// nothing is left. `written` is what had been written by then, as the clock wants to know it.
     pub(crate) fn receive_with<'b>(
         &mut self,
         input: &mut &'b mut [u8],
+        written: u64,
         mut reply: impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Option<Event<'b>> {
+        if !input.is_empty() {
+            self.heard.note(written);
+        }
         match self.advance(input, &mut reply) {
-            Ok(event) => event,
+            Ok(event) => {
+                match &event {
+                    Some(Event::Pong(payload)) => self.clock.on_pong(payload, written),
+                    Some(Event::FramePayload(_)) => {
+                        if let Some(payload) = self.take_pong() {
+                            self.clock.on_pong(&payload, written);
+                        }
+                    }
+                    _ => {}
+                }
+                event
+            }
             Err(error) => Some(self.fail(error, reply)),
         }
     }
@@ -303,13 +330,8 @@ impl Receiver {
         }
     }
 
-    /// Whether the input so far ends inside a frame that a pong cannot overtake for long.
-    pub(crate) const fn is_mid_frame(&self) -> bool {
-        matches!(self.phase, Phase::Payload) && !self.frame.opcode.is_control()
-    }
-
     /// The payload of the pong that the last piece of a frame has ended.
-    pub(crate) fn take_pong(&mut self) -> Option<Vec<u8>> {
+    fn take_pong(&mut self) -> Option<Vec<u8>> {
         match (self.phase, self.frame.opcode) {
             (Phase::Header, Opcode::Pong) => Some(mem::take(&mut self.control)),
             _ => None,
@@ -330,7 +352,7 @@ impl Receiver {
             match self.phase {
                 Phase::Idle | Phase::Header => {
                     let mut bytes: &[u8] = input;
-                    let header = self.decoder.decode(&mut bytes)?;
+                    let header = self.decode(&mut bytes)?;
                     let used = input.len() - bytes.len();
                     take(input, used);
                     let Some(header) = header else {
@@ -351,6 +373,9 @@ impl Receiver {
                     if input.is_empty() && self.frame.rest > 0 && !is_cut {
                         return Ok(None);
                     }
+                    if !input.is_empty() && !self.frame.opcode.is_control() {
+                        self.heard.note_message();
+                    }
                     if let Some(event) = self.payload(input, reply)? {
                         return Ok(Some(event));
                     }
@@ -363,6 +388,32 @@ impl Receiver {
         }
     }
 
+    fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Header>, Error> {
+        let (max_payload, max_with_rsv1) = self.frame_limits();
+        let assembler = &self.assembler;
+        self.decoder.decode_where(input, |opcode, rsv1| {
+            // R129, R150, R151 (§5.4): as soon as the opcode is known to be one, whatever the length.
+            if !opcode.is_control() {
+                assembler.check_order(opcode)?;
+            }
+            Ok(if rsv1 { max_with_rsv1 } else { max_payload })
+        })
+    }
+
+    /// The longest payload of the next frame, without RSV1 and with it.
+    fn frame_limits(&self) -> (u64, u64) {
+        #[cfg(feature = "deflate")]
+        if let Some(inbound) = &self.inbound {
+            // R348 (RFC 7692 §6): what does not get shorter by compression gets longer.
+            let deflated = deflated_limit(self.max_frame_size);
+            return match inbound.is_inflating() {
+                true => (deflated, deflated),
+                false => (self.max_frame_size, deflated),
+            };
+        }
+        (self.max_frame_size, self.max_frame_size)
+    }
+
     /// Begins a frame; where it lies in the input whole and needs no gathering, ends it too.
     fn begin<'b>(
         &mut self,
@@ -370,6 +421,9 @@ impl Receiver {
         input: &mut &'b mut [u8],
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
+        if !header.opcode.is_control() {
+            self.heard.note_message();
+        }
         if self.delivery == Delivery::Frames {
             return self.begin_frame(header).map(Some);
         }
@@ -439,7 +493,7 @@ impl Receiver {
         }
         unmask(key, piece);
         if self.delivery == Delivery::Frames {
-            return Ok(self.end_frame_piece(piece));
+            return Ok(self.end_frame_piece(piece, reply));
         }
         if opcode.is_control() {
             self.control.extend_from_slice(piece);
@@ -519,7 +573,11 @@ impl Receiver {
     }
 
     /// Hands over a piece of a frame as it is, and ends the frame if it was the last.
-    fn end_frame_piece<'b>(&mut self, piece: &'b [u8]) -> Option<Event<'b>> {
+    fn end_frame_piece<'b>(
+        &mut self,
+        piece: &'b [u8],
+        reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
+    ) -> Option<Event<'b>> {
         let Frame {
             opcode, fin, rest, ..
         } = self.frame;
@@ -531,6 +589,7 @@ impl Receiver {
             if opcode == Opcode::Close {
                 // What it says is the ends' business; what can be read of it, the ending tells.
                 let close = Close::from_body(&self.control).unwrap_or_default();
+                let _ = reply(Reply::PeerClosed);
                 self.shut();
                 self.ended = Ended::Closed(close);
             } else if fin && !opcode.is_control() {

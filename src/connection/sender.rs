@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::close::{CloseCode, MAX_REASON};
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::connection::queue::Queue;
 use crate::connection::receiver::{Obligation, Reply};
 #[cfg(feature = "deflate")]
 use crate::deflate::outbound::Outbound;
-use crate::error::{EntropyError, SendError};
+use crate::error::{EntropyError, Error, SendError};
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode, Role};
 use crate::mask;
 use crate::prepared::Prepared;
@@ -52,6 +52,15 @@ pub struct Sender {
     keys: Option<Box<Keys>>,
     /// The frame whose payload is sent in pieces, if the gate says so.
     frame: OpenFrame,
+    /// What waits for the end of that frame.
+    held: Option<Box<Held>>,
+    /// The peer's Close has come, and is the caller's to answer.
+    peer_closed: bool,
+    /// The size of the frame that answers the peer's Close by default, as long as the caller may answer
+    /// otherwise.
+    default_answer: Option<u8>,
+    /// RSV1 means something: an extension that defines it was agreed on, or the ends may have.
+    rsv1: bool,
     /// The code of the Close that was queued.
     sent_code: Option<CloseCode>,
     /// The end whose Close came first.
@@ -87,6 +96,23 @@ struct OpenFrame {
     body: CodeReader,
 }
 
+/// What cannot be sent inside a frame, and goes out behind it.
+#[derive(Debug, Default)]
+struct Held {
+    /// The latest ping is answered (R174).
+    pong: Option<Obligation>,
+    end: Option<LastFrame>,
+}
+
+/// The Close that a connection ends with.
+#[derive(Debug)]
+enum LastFrame {
+    /// In answer to the peer's.
+    Answer(Option<CloseCode>, Box<str>),
+    /// Because of what the peer did.
+    Failure(Error),
+}
+
 /// The first two bytes of a Close frame's body.
 #[derive(Clone, Copy, Debug, Default)]
 struct CodeReader {
@@ -113,6 +139,10 @@ impl Sender {
                 rest: 0,
                 body: CodeReader::default(),
             },
+            held: None,
+            peer_closed: false,
+            default_answer: None,
+            rsv1: config.delivery == Delivery::Frames,
             sent_code: None,
             closed_first: None,
             #[cfg(feature = "deflate")]
@@ -125,8 +155,9 @@ impl Sender {
     }
 
     /// Nothing more is queued; what is queued may still be written.
-    pub(crate) const fn shut(&mut self) {
+    pub(crate) fn shut(&mut self) {
         self.gate = Gate::Shut;
+        self.held = None;
     }
 
     /// As [`Connection::send_text`](crate::Connection::send_text).
@@ -207,6 +238,11 @@ impl Sender {
             {
                 return Err(SendError::ControlTooLong);
             }
+            // R264, R333 (§5.2, RFC 7692 §6): of a data frame's only the first of a message, and only
+            // where somebody can have agreed on what it means.
+            _ if rsv1 && !(self.rsv1 && opcode != Opcode::Continuation) => {
+                return Err(SendError::ReservedBits);
+            }
             // R262 (§5.4).
             (Opcode::Continuation, None) => return Err(SendError::NoMessage),
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(SendError::MessageInProgress),
@@ -215,13 +251,10 @@ impl Sender {
             _ => {}
         }
         let drawn = self.header(opcode, Fin::Last, 0)?;
-        self.queue.push(
-            &Header {
-                mask: drawn.mask,
-                ..*header
-            },
-            &[],
-        );
+        self.queue.begin_pieces(&Header {
+            mask: drawn.mask,
+            ..*header
+        });
         if !opcode.is_control() {
             let begun = self.parts.unwrap_or(opcode);
             self.parts = if fin { None } else { Some(begun) };
@@ -406,37 +439,96 @@ impl Sender {
         match self.gate {
             Gate::Connecting => Err(SendError::Connecting),
             Gate::Open => Ok(self.push_close(code, reason)?),
-            Gate::InFrame => Err(SendError::FrameInProgress),
-            Gate::Closing | Gate::Shut => Ok(()),
+            Gate::InFrame => self.hold_close(code, reason),
+            Gate::Closing => Ok(()),
+            Gate::Shut => Ok(self.answer_otherwise(code, reason)?),
+        }
+    }
+
+    /// Answers the peer's Close, which has been answered by default, with this one, if that is not too
+    /// late (R190: usually with the same code, but that is the application's to say).
+    fn answer_otherwise(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+    ) -> Result<(), EntropyError> {
+        let answer = self.default_answer.take();
+        if let Some(start) = answer.and_then(|len| self.queue.unwritten_close(len.into())) {
+            let header = self.header(Opcode::Close, Fin::Last, 0)?;
+            self.queue.take_back_close(start);
+            self.put_close(header, code, reason);
+        }
+        Ok(())
+    }
+
+    /// As [`begin_close`](Self::begin_close), inside a frame.
+    fn hold_close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
+        let held = self.held.as_deref_mut();
+        match held.and_then(|held| held.end.as_mut()) {
+            None => Err(SendError::FrameInProgress),
+            Some(LastFrame::Failure(_)) => Ok(()),
+            Some(answer) => {
+                if self.default_answer.take().is_some() {
+                    *answer = LastFrame::Answer(code, reason.into());
+                }
+                Ok(())
+            }
         }
     }
 
     /// Does what the receiving half owes the peer.
     pub(crate) fn reply(&mut self, reply: Reply<'_>) -> Result<(), EntropyError> {
+        // The first Close that this end sees: ours counts once it is whole.
+        if let Reply::Close(_) | Reply::PeerClosed = reply {
+            let peer = self.role.peer();
+            self.closed_first.get_or_insert(peer);
+        }
         match (reply, self.gate) {
             (Reply::Pong(payload), Gate::Open | Gate::Closing) => self.pong(payload),
-            (Reply::Pong(_), _) => Ok(()),
-            // R190 (§5.5.1): answered with the same code; R225: the reason is not ours to repeat.
-            (Reply::Close(code), gate) => {
-                let peer = self.role.peer();
-                self.closed_first.get_or_insert(peer);
-                let answer = match gate {
-                    Gate::Open => self.push_close(code, ""),
-                    _ => Ok(()),
-                };
-                self.shut();
-                answer
+            (Reply::Pong(_), Gate::InFrame) => {
+                self.held.get_or_insert_default().pong = Some(Obligation::new(reply));
+                Ok(())
             }
+            (Reply::Pong(_), Gate::Connecting | Gate::Shut) => Ok(()),
+            // R190 (§5.5.1): answered with the same code; R225: the reason is not ours to repeat.
+            (Reply::Close(code), _) => self.end_with(LastFrame::Answer(code, Box::default())),
             // R201, R202 (§7.1.7): with a fitting code, if no Close was sent yet.
-            (Reply::Fail(error), gate) => {
-                let answer = match (gate, error.close_code()) {
-                    (Gate::Open, Some(code)) => self.push_close(Some(code), error.rule()),
-                    _ => Ok(()),
-                };
-                self.shut();
-                answer
+            (Reply::Fail(error), _) => self.end_with(LastFrame::Failure(error)),
+            (Reply::PeerClosed, gate) => {
+                self.peer_closed = true;
+                if gate == Gate::Closing {
+                    self.shut();
+                }
+                Ok(())
             }
         }
+    }
+
+    /// Sends this Close, unless there was one before, and nothing more.
+    fn end_with(&mut self, last: LastFrame) -> Result<(), EntropyError> {
+        // R177 (§5.4): never inside a frame. R190: and not lost to one.
+        if self.gate == Gate::InFrame {
+            if matches!(last, LastFrame::Answer(..)) && self.frame.opcode != Opcode::Close {
+                self.default_answer = Some(0);
+            }
+            self.held.get_or_insert_default().end = Some(last);
+            return Ok(());
+        }
+        let answer = match (self.gate, last) {
+            (Gate::Open, LastFrame::Answer(code, reason)) => {
+                let before = self.queue.mark();
+                let answer = self.push_close(code, &reason);
+                self.default_answer = u8::try_from(self.queue.mark() - before).ok();
+                answer
+            }
+            (Gate::Open, LastFrame::Failure(error)) => match error.close_code() {
+                Some(code) => self.push_close(Some(code), error.rule()),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        };
+        self.shut();
+        answer
     }
 
     /// The bytes of our Close have been written.
@@ -462,13 +554,18 @@ impl Sender {
     }
 
     #[inline]
-    const fn check_open(&self) -> Result<(), SendError> {
+    fn check_open(&self) -> Result<(), SendError> {
         match self.gate {
             Gate::Open => Ok(()),
             Gate::Connecting => Err(SendError::Connecting),
-            Gate::InFrame => Err(SendError::FrameInProgress),
-            Gate::Closing | Gate::Shut => Err(SendError::Closed),
+            Gate::InFrame if !self.is_ending() => Err(SendError::FrameInProgress),
+            Gate::InFrame | Gate::Closing | Gate::Shut => Err(SendError::Closed),
         }
+    }
+
+    /// A Close waits for the end of the frame that is being sent in pieces.
+    fn is_ending(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.end.is_some())
     }
 
     fn end_frame_if_complete(&mut self) {
@@ -485,7 +582,34 @@ impl Sender {
         self.gate = Gate::Open;
         if opcode == Opcode::Close {
             self.sent_code = body.code();
-            self.closed_first.get_or_insert(self.role);
+            self.on_close_queued();
+        }
+        if let Some(held) = self.held.take() {
+            self.release(*held);
+        }
+    }
+
+    /// The frame is complete that this waited for. Without entropy there is no mask, and no answer.
+    fn release(&mut self, held: Held) {
+        // R172: once both Closes are there, nobody waits for a pong.
+        let is_over = self.gate != Gate::Open && held.end.is_some();
+        if let Some(pong) = held.pong.filter(|_| !is_over) {
+            let _ = self.reply(pong.reply());
+        }
+        if let Some(end) = held.end {
+            let may_answer_otherwise = self.default_answer.is_some();
+            let _ = self.end_with(end);
+            if !may_answer_otherwise {
+                self.default_answer = None;
+            }
+        }
+    }
+
+    fn on_close_queued(&mut self) {
+        self.closed_first.get_or_insert(self.role);
+        if self.peer_closed {
+            self.shut();
+        } else {
             self.gate = Gate::Closing;
         }
     }
@@ -527,6 +651,14 @@ impl Sender {
     }
 
     fn push_close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), EntropyError> {
+        let header = self.header(Opcode::Close, Fin::Last, 0)?;
+        self.put_close(header, code, reason);
+        self.on_close_queued();
+        Ok(())
+    }
+
+    /// Queues a Close whose length `header` does not say yet.
+    fn put_close(&mut self, header: Header, code: Option<CloseCode>, reason: &str) {
         let mut body = [0; MAX_CONTROL_PAYLOAD];
         let mut len = 0;
         if let Some(code) = code {
@@ -536,15 +668,16 @@ impl Sender {
                 len += 1;
             }
         }
-        self.push(
-            Opcode::Close,
-            Fin::Last,
-            body.get(..len).unwrap_or_default(),
-        )?;
+        let body = body.get(..len).unwrap_or_default();
+        let payload_len = u64::try_from(len).unwrap_or_default();
+        self.queue.push(
+            &Header {
+                payload_len,
+                ..header
+            },
+            body,
+        );
         self.sent_code = code;
-        self.closed_first.get_or_insert(self.role);
-        self.gate = Gate::Closing;
-        Ok(())
     }
 
     /// Queues `data` in frames of at most `fragment_size`: all of them, or none.

@@ -17,8 +17,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::Connecting`] or [`SendError::Closed`] if the connection is not open,
-    /// [`SendError::MessageInProgress`] inside a message sent in parts, [`SendError::Entropy`] if a
-    /// client finds no mask.
+    /// [`SendError::MessageInProgress`] inside a message sent in parts, [`SendError::FrameInProgress`]
+    /// inside a frame sent in pieces, [`SendError::Entropy`] if a client finds no mask.
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.sender.send_text(text)
@@ -89,13 +89,19 @@ impl Connection {
     /// came, with [`Delivery::Frames`](crate::Delivery::Frames). A client's key is drawn afresh,
     /// whatever `header` says of a mask.
     ///
-    /// What a frame may carry is the caller's responsibility, and RSV1 the ends' agreement. Until the
-    /// payload is complete nothing else can be sent, and a ping that is received is not answered; if
-    /// the connection fails then, it ends without a Close. A Close frame is this end's Close.
+    /// What a frame may carry is the caller's responsibility. RSV1 stands on the first frame of a message
+    /// only, and where an extension was agreed on; with [`Delivery::Frames`](crate::Delivery::Frames) that
+    /// is the ends' business.
+    ///
+    /// Until the payload is complete nothing else can be sent. What the connection owes the peer
+    /// meanwhile, a pong, the answer to a Close or the Close of a failure, goes out behind the frame: so
+    /// complete it, also after [`Event::Close`](crate::Event::Close) and
+    /// [`Event::Fail`](crate::Event::Fail); [`Config::close_timeout`](crate::Config::close_timeout) ends
+    /// the wait. A Close frame is this end's Close.
     ///
     /// # Errors
     ///
-    /// [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
+    /// [`SendError::ReservedBits`] for RSV1 anywhere else; [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
     /// §5.5; [`SendError::NoMessage`] or [`SendError::MessageInProgress`] for a data frame out of order
     /// (§5.4); [`SendError::FrameOverrun`] for a length of 2^63 or more;
     /// [`SendError::FrameInProgress`] inside a frame; [`SendError::Connecting`],
@@ -154,7 +160,8 @@ impl Connection {
     ///
     /// [`SendError::ControlTooLong`] for a longer payload; [`SendError::Connecting`] or
     /// [`SendError::Closed`] before the connection opens and after the peer's Close, but not while
-    /// ours is unanswered; [`SendError::Entropy`] if a client finds no mask.
+    /// ours is unanswered; [`SendError::FrameInProgress`] inside a frame sent in pieces;
+    /// [`SendError::Entropy`] if a client finds no mask.
     pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.sender.send_pong(payload)
     }
@@ -162,16 +169,37 @@ impl Connection {
     /// Begins to close (§7.1.2): queues a Close with `code` and a `reason` of at most 123 bytes,
     /// behind all that is queued. Until the peer's Close arrives its messages are still delivered.
     ///
+    /// After [`Event::Close`](crate::Event::Close) it is the answer to the peer's Close, in place of the
+    /// default one, which repeats the code and no reason: once, and as long as nothing of that has been
+    /// written.
+    ///
+    /// ```
+    /// use sockless::{Config, Connection, Event, Role};
+    ///
+    /// let mut ws = Connection::upgraded(Role::Server, Config::default());
+    /// let mut bytes = *b"\x88\x87\0\0\0\0\x0f\xa0hello"; // a Close of 4000, masked with zeros
+    /// let mut input = &mut bytes[..];
+    /// while let Some(event) = ws.receive(&mut input) {
+    ///     if let Event::Close(close) = event {
+    ///         if let Some(code) = close.code {
+    ///             ws.close(code, &close.reason)?; // the reason goes back as well
+    ///         }
+    ///     }
+    /// }
+    /// assert_eq!(ws.output(), b"\x88\x07\x0f\xa0hello");
+    /// # Ok::<(), sockless::SendError>(())
+    /// ```
+    ///
     /// From here on messages can no longer be sent: a handler that closes, and then goes on with what
     /// it has received, gets [`SendError::Closed`]. A message that is being sent in parts is left
-    /// unfinished. If a Close was queued before, or the
-    /// peer's has come, this does nothing: there is only ever one.
+    /// unfinished. If you closed before, or the connection failed, this does nothing: there is only ever
+    /// one Close.
     ///
     /// # Errors
     ///
     /// [`SendError::Connecting`] before the connection is open, [`SendError::ReasonTooLong`],
-    /// [`SendError::ClientCloseCode`] for code 1010 from a server, [`SendError::Entropy`] if a client
-    /// finds no mask.
+    /// [`SendError::ClientCloseCode`] for code 1010 from a server, [`SendError::FrameInProgress`] inside
+    /// a frame sent in pieces, [`SendError::Entropy`] if a client finds no mask.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.sender.close(code, reason)
     }

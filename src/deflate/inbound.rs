@@ -31,7 +31,6 @@ const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    pub(crate) agreed: Parameters,
     pool: Arc<Pool>,
     context: Context,
     window: usize,
@@ -67,7 +66,6 @@ impl Inbound {
     ) -> Self {
         let window = 1 << agreed.window_bits(role.peer());
         Self {
-            agreed: *agreed,
             pool: Arc::clone(&deflate.pool),
             context: agreed.context(role.peer()),
             window,

@@ -19,6 +19,7 @@ const STEP: usize = 1 << 10;
 impl Receiver {
     /// The extension was agreed on, before any frame has been read.
     pub(crate) fn inflate_with(&mut self, agreed: &Parameters, deflate: &DeflateConfig) {
+        self.agreed = Some(*agreed);
         // What is handed over as frames is not inflated.
         if self.delivery == Delivery::Frames {
             return;
@@ -29,8 +30,8 @@ impl Receiver {
         self.decoder.define_rsv1();
     }
 
-    pub(crate) fn deflate(&self) -> Option<Parameters> {
-        self.inbound.as_ref().map(|inbound| inbound.agreed)
+    pub(crate) const fn deflate(&self) -> Option<Parameters> {
+        self.agreed
     }
 
     pub(super) fn is_inflating(&self) -> bool {

@@ -13,10 +13,13 @@ pub(crate) enum Reply<'a> {
     Close(Option<CloseCode>),
     /// A Close that says why this endpoint gives up (§7.1.7).
     Fail(Error),
+    /// Nothing: the peer's Close was handed over as a frame, for the caller to answer.
+    PeerClosed,
 }
 
 /// What the sending half owes the peer for something that the receiving half received: the answer to
-/// a ping or a Close, or the Close of a failure.
+/// a ping or a Close, or the Close of a failure. With [`Delivery::Frames`](crate::Delivery::Frames), where
+/// the answers are the caller's, that the peer's Close has come.
 ///
 /// A small value that owns what it needs, for [`Sender::fulfill`](crate::Sender::fulfill). To be
 /// carried over in the order in which they come. A later pong may take the place of an earlier one
@@ -33,10 +36,11 @@ enum Owed {
     },
     Close(Option<CloseCode>),
     Fail(Error),
+    PeerClosed,
 }
 
 impl Obligation {
-    fn new(reply: Reply<'_>) -> Self {
+    pub(crate) fn new(reply: Reply<'_>) -> Self {
         Self(match reply {
             Reply::Pong(ping) => {
                 let (mut payload, mut len) = ([0; MAX_CONTROL_PAYLOAD], 0);
@@ -48,6 +52,7 @@ impl Obligation {
             }
             Reply::Close(code) => Owed::Close(code),
             Reply::Fail(error) => Owed::Fail(error),
+            Reply::PeerClosed => Owed::PeerClosed,
         })
     }
 
@@ -58,6 +63,7 @@ impl Obligation {
             }
             Owed::Close(code) => Reply::Close(*code),
             Owed::Fail(error) => Reply::Fail(*error),
+            Owed::PeerClosed => Reply::PeerClosed,
         }
     }
 }

@@ -21,6 +21,7 @@ impl Sender {
     /// The extension was agreed on, before any frame has been sent.
     pub(crate) fn deflate_with(&mut self, agreed: &Parameters, deflate: &DeflateConfig) {
         self.outbound = Outbound::new(self.role, agreed, deflate).map(Box::new);
+        self.rsv1 = true;
     }
 
     /// Whether a message of `len` bytes is to be compressed.
