@@ -212,8 +212,7 @@ impl Connection {
             return self.receive_slowly(input);
         };
         let written = self.sender.queue.written();
-        self.receiver.heard.note(written);
-        self.receiver.heard.note_message();
+        self.receiver.heard.note_message(written);
         match event {
             Ok(event) => Some(event),
             Err(error) => Some(self.fail(error)),

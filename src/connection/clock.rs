@@ -104,26 +104,33 @@ pub(crate) struct Seen {
     pub(crate) written: u64,
 }
 
-/// What was received since the clock last looked. Each input leaves its mark with two stores.
+/// What was received since the clock last looked: for each kind one more than had been written when that
+/// was, or 0 if nothing was. A message leaves its mark with one store.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Heard {
-    /// One more than had been written when something last was received; 0 if nothing was.
-    behind: u64,
-    /// Some of it was a message's.
-    message: bool,
+    message: u64,
+    any: u64,
 }
 
 impl Heard {
-    /// Something was received when so much had been written.
+    /// A message, or a part of one, was received when so much had been written.
     #[inline]
-    pub(crate) const fn note(&mut self, written: u64) {
-        self.behind = written.saturating_add(1);
+    pub(crate) const fn note_message(&mut self, written: u64) {
+        self.message = written + 1;
     }
 
-    /// And it was a message, or a part of one.
-    #[inline]
-    pub(crate) const fn note_message(&mut self) {
-        self.message = true;
+    /// Something was received.
+    pub(crate) const fn note(&mut self, written: u64) {
+        self.any = written + 1;
+    }
+
+    /// What was [noted](Self::note) last was a part of a message.
+    pub(crate) const fn was_message(&mut self) {
+        self.message = self.any;
+    }
+
+    fn behind(&self) -> u64 {
+        self.any.max(self.message)
     }
 }
 
@@ -228,11 +235,11 @@ impl Running {
             self.wrote_at = before;
         }
         let moved = mem::replace(&mut self.written, seen.written) != seen.written;
-        let heard = seen.heard.behind > 0;
+        let heard = seen.heard.behind() > 0;
         if heard {
             self.heard_at = now;
         }
-        if seen.heard.message {
+        if seen.heard.message > 0 {
             self.message_at = now;
         }
         self.message = seen.message.map(|number| match self.message {
@@ -242,7 +249,7 @@ impl Running {
         let Some(ping) = &mut self.ping else { return };
         match ping.progress {
             // R179: whatever is received once the ping is written shows that the peer lives.
-            Progress::Waiting if seen.heard.behind > ping.ends_at => {
+            Progress::Waiting if seen.heard.behind() > ping.ends_at => {
                 ping.progress = Progress::Alive;
             }
             // Before that, so does output that moves.

@@ -240,11 +240,10 @@ impl Receiver {
     ) -> Option<(Event<'b>, Option<Obligation>)> {
         let mut owed = None;
         // Whatever a pong answers left before the connection was split.
-        let written = u64::MAX;
+        let written = u64::MAX - 1;
         let event = match self.take_message(input) {
             Some(taken) => {
-                self.heard.note(written);
-                self.heard.note_message();
+                self.heard.note_message(written);
                 taken.unwrap_or_else(|error| self.fail(error, |reply| owe(&mut owed, reply)))
             }
             None => self.receive_with(input, written, |reply| owe(&mut owed, reply))?,
@@ -374,7 +373,7 @@ impl Receiver {
                         return Ok(None);
                     }
                     if !input.is_empty() && !self.frame.opcode.is_control() {
-                        self.heard.note_message();
+                        self.heard.was_message();
                     }
                     if let Some(event) = self.payload(input, reply)? {
                         return Ok(Some(event));
@@ -422,7 +421,7 @@ impl Receiver {
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
         if !header.opcode.is_control() {
-            self.heard.note_message();
+            self.heard.was_message();
         }
         if self.delivery == Delivery::Frames {
             return self.begin_frame(header).map(Some);
