@@ -473,6 +473,54 @@ fn r250_t65_a_frame_as_long_as_a_message_may_be() {
     assert_eq!(received, 20 << 20);
 }
 
+/// R348, T65: what is at the limit once it is inflated passes, though its frame is longer; and plain frames
+/// have the limit itself.
+#[cfg(feature = "deflate")]
+#[test]
+fn r348_t65_a_compressed_frame_at_the_limit_of_the_message() {
+    use sockless::deflate::Parameters;
+    use sockless::{Connection, DeflateConfig};
+
+    // Ten bytes in a stored block.
+    let stored = b"\x00\x0a\x00\xf5\xff0123456789\x00";
+    for role in ROLES {
+        let from = peer(role);
+        let config = |frame, message| {
+            Config::default()
+                .max_frame_size(frame)
+                .max_message_size(message)
+                .deflate(DeflateConfig::new())
+                .entropy(entropy)
+        };
+        let open = |frame, message| {
+            let agreed = Some(Parameters::default());
+            Connection::upgraded_with(role, agreed, config(frame, message))
+        };
+        let whole = frame(from, FIN | RSV1 | BINARY, stored);
+        let pieces = [
+            frame(from, RSV1 | BINARY, &stored[..1]),
+            frame(from, FIN, &stored[1..]),
+        ]
+        .concat();
+        for wire in [whole, pieces] {
+            let transcript = converse_on(|| open(10, 10), &wire);
+            assert_eq!(transcript.events, [binary(b"0123456789")]);
+            let transcript = converse_on(|| open(10, 9), &wire);
+            assert_eq!(transcript.events, [Event::Fail(Error::MessageTooLarge)]);
+        }
+        let plain = frame(from, FIN | BINARY, b"0123456789a");
+        let transcript = converse_on(|| open(10, 100), &plain);
+        assert_eq!(transcript.events, [Event::Fail(Error::FrameTooLarge)]);
+        // A limit all the same: a quarter more, and 256 bytes.
+        for (len, error) in [(268, None), (269, Some(Error::FrameTooLarge))] {
+            let wire = header(from, RSV1 | BINARY, len);
+            let mut ws = open(10, 1000);
+            let failed = feed(&mut ws, &wire).pop();
+            assert_eq!(failed, error.map(Event::Fail), "{len}");
+        }
+    }
+}
+
 /// R133, R255: no bytes are no event and no end, wherever they come.
 #[test]
 fn r133_empty_reads() {

@@ -541,3 +541,24 @@ fn t25_events_can_be_looked_at() {
         }
     }
 }
+
+/// R251: what is held for a message in progress is told, and given back with it.
+#[test]
+fn r251_gathered_amount() {
+    for role in ROLES {
+        let from = peer(role);
+        for first in [TEXT, BINARY] {
+            let mut ws = open(role, Config::default());
+            assert_eq!(ws.gathered_amount(), 0);
+            feed(&mut ws, &frame(from, first, &[b'x'; 1000]));
+            assert!((1000..=4000).contains(&ws.gathered_amount()));
+            feed(&mut ws, &frame(from, FIN | PING, b""));
+            assert!(ws.gathered_amount() >= 1000);
+            feed(&mut ws, &frame(from, FIN, b""));
+            assert_eq!(ws.gathered_amount(), 0);
+            feed(&mut ws, &frame(from, first, &[b'x'; 1000]));
+            feed(&mut ws, &frame(from, first, b""));
+            assert_eq!(ws.gathered_amount(), 0, "it failed");
+        }
+    }
+}

@@ -754,3 +754,26 @@ fn r178_keepalive_knows_its_pong_among_the_frames() {
         }
     }
 }
+
+/// R293: what was agreed on is known, also where nothing is inflated, and also after the end.
+#[cfg(feature = "deflate")]
+#[test]
+fn r293_what_was_agreed_on_is_known_where_nothing_is_inflated() {
+    use sockless::DeflateConfig;
+    use sockless::deflate::Parameters;
+
+    for role in ROLES {
+        for delivery in [Delivery::Messages, Delivery::Parts, Delivery::Frames] {
+            let mut agreed = Parameters::default();
+            agreed.server_max_window_bits = Some(10);
+            let config = Config::default()
+                .delivery(delivery)
+                .deflate(DeflateConfig::new())
+                .entropy(entropy);
+            let mut ws = Connection::upgraded_with(role, Some(agreed), config);
+            assert_eq!(ws.deflate(), Some(agreed));
+            ws.end_of_stream();
+            assert_eq!(ws.deflate(), Some(agreed));
+        }
+    }
+}
