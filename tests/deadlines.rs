@@ -229,6 +229,41 @@ fn t57_a_shorter_pong_ahead_of_the_ping() {
     }
 }
 
+/// R178: what is written after the ping is no sign of the peer's life, for it may go nowhere.
+#[test]
+fn r178_a_dead_peer_that_is_sent_to() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default().keepalive(ms(100), ms(30)));
+        ws.tick(ms(0));
+        ws.tick(ms(100));
+        for now in 101..130 {
+            ws.send_text("more").unwrap();
+            drain(&mut ws);
+            assert_eq!(ws.tick(ms(now)), Some(ms(130)));
+        }
+        misses(&mut ws, ms(129), ms(130), Error::PongTimeout);
+    }
+}
+
+/// R180: a ping in each interval also while the first is not answered, and no time is won by that.
+#[test]
+fn r180_pings_of_a_patient_keepalive() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default().keepalive(ms(10), ms(35)));
+        ws.tick(ms(0));
+        let mut payloads = Vec::new();
+        for now in [10, 20, 30, 40] {
+            let next = (now + 10).min(45);
+            assert_eq!(ws.tick(ms(now)), Some(ms(next)));
+            payloads.push(written_ping(&mut ws));
+            assert_eq!(ws.tick(ms(now + 1)), Some(ms(next)));
+        }
+        payloads.dedup();
+        assert_eq!(payloads.len(), 4);
+        misses(&mut ws, ms(41), ms(45), Error::PongTimeout);
+    }
+}
+
 /// R178: a pong that guesses right says nothing of a ping that is not written yet, however what came
 /// before was written.
 #[test]
@@ -304,6 +339,17 @@ fn r180_no_ping_while_both_talk() {
     }
     ws.tick(ms(1090));
     written_ping(&mut ws);
+}
+
+/// One ping at a time waits behind output that does not move.
+#[test]
+fn r180_no_second_ping_before_the_first_is_written() {
+    let mut ws = open(Role::Server, Config::default().keepalive(ms(10), ms(1000)));
+    ws.tick(ms(0));
+    for now in (10..1000).step_by(10) {
+        assert_eq!(ws.tick(ms(now)), Some(ms(now + 10).min(ms(1010))));
+        assert_eq!(parse(Role::Server, ws.output()).len(), 1);
+    }
 }
 
 /// A ping behind a long queue is not late before it was written, as long as the queue moves.

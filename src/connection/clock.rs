@@ -150,7 +150,8 @@ impl Clock {
         Self {
             timeouts: Timeouts {
                 handshake: nanos(config.handshake_timeout),
-                ping: nanos(config.ping_interval),
+                // An interval of nothing would be a ping at each look.
+                ping: nanos(config.ping_interval).max(1),
                 pong: nanos(config.pong_timeout),
                 idle: nanos(config.idle_timeout),
                 no_message: nanos(config.no_message_timeout),
@@ -187,6 +188,14 @@ impl Clock {
     pub(crate) fn on_ping_sent(&mut self, ends_at: u64) {
         if let Some(running) = &mut self.running {
             running.pings += 1;
+            match &mut running.ping {
+                // What has to come is what was missing before.
+                Some(ping) if ping.progress == Progress::Waiting => {
+                    ping.sent_at = running.now;
+                    return;
+                }
+                _ => {}
+            }
             running.ping = Some(Ping {
                 progress: Progress::Waiting,
                 sent_at: running.now,
@@ -234,7 +243,7 @@ impl Running {
             // next deadline something has been written again.
             self.wrote_at = before;
         }
-        let moved = mem::replace(&mut self.written, seen.written) != seen.written;
+        let written_before = mem::replace(&mut self.written, seen.written);
         let heard = seen.heard.behind() > 0;
         if heard {
             self.heard_at = now;
@@ -252,12 +261,17 @@ impl Running {
             Progress::Waiting if seen.heard.behind() > ping.ends_at => {
                 ping.progress = Progress::Alive;
             }
-            // Before that, so does output that moves.
-            Progress::Waiting if heard || moved && seen.written < ping.ends_at => {
-                ping.waiting_since = now;
+            Progress::Waiting if heard => ping.waiting_since = now,
+            // So does output that moves, up to the ping.
+            Progress::Waiting if seen.written < ping.ends_at => {
+                if seen.written > written_before {
+                    ping.waiting_since = now;
+                }
             }
             // Its last byte was written after the last look.
-            Progress::Waiting if moved => ping.waiting_since = ping.waiting_since.max(before),
+            Progress::Waiting if written_before < ping.ends_at => {
+                ping.waiting_since = ping.waiting_since.max(before);
+            }
             Progress::Answered => {
                 self.round_trip = now - ping.sent_at;
                 ping.progress = Progress::Done;
@@ -281,20 +295,27 @@ impl Running {
             )),
             Stage::Caller | Stage::Over => None,
             Stage::Open => {
-                let alive = match &self.ping {
-                    Some(ping) if ping.progress == Progress::Waiting => {
-                        missed(ping.waiting_since, timeouts.pong, Error::PongTimeout)
+                let waiting = self
+                    .ping
+                    .as_ref()
+                    .filter(|ping| ping.progress == Progress::Waiting);
+                let pong = waiting
+                    .map(|ping| missed(ping.waiting_since, timeouts.pong, Error::PongTimeout));
+                // R180: what is between may end a connection on which one end alone talks.
+                let quiet_since = match waiting {
+                    None => self.heard_at.min(self.wrote_at),
+                    Some(ping) if self.written >= ping.ends_at && self.wrote_at >= ping.sent_at => {
+                        self.wrote_at
                     }
-                    // The turn of the loop that ends the frame asks again.
-                    _ if !can_ping => (NEVER, Verdict::Wait(None)),
-                    // R180: what is between may end a connection on which one end alone talks.
-                    _ => {
-                        let quiet_since = self.heard_at.min(self.wrote_at);
-                        let payload = (self.pings + 1).to_be_bytes();
-                        let due = quiet_since.saturating_add(timeouts.ping);
-                        (due, Verdict::Ping(payload))
-                    }
+                    // It may be written at once: then is the time to look again.
+                    Some(_) => self.now,
                 };
+                // The turn of the loop that ends a frame asks again.
+                let ping = can_ping.then(|| {
+                    let payload = (self.pings + 1).to_be_bytes();
+                    let due = quiet_since.saturating_add(timeouts.ping);
+                    (due, Verdict::Ping(payload))
+                });
                 let idle = missed(self.heard_at, timeouts.idle, Error::IdleTimeout);
                 let no_message = missed(
                     self.message_at,
@@ -304,9 +325,9 @@ impl Running {
                 let message = self
                     .message
                     .map(|(_, since)| missed(since, timeouts.message, Error::MessageTimeout));
-                [alive, idle, no_message]
+                [pong, ping, Some(idle), Some(no_message), message]
                     .into_iter()
-                    .chain(message)
+                    .flatten()
                     .min_by_key(|(at, _)| *at)
             }
         };

@@ -452,9 +452,10 @@ impl Sender {
         code: Option<CloseCode>,
         reason: &str,
     ) -> Result<(), EntropyError> {
-        let answer = self.default_answer.take();
+        let answer = self.default_answer;
         if let Some(start) = answer.and_then(|len| self.queue.unwritten_close(len.into())) {
             let header = self.header(Opcode::Close, Fin::Last, 0)?;
+            self.default_answer = None;
             self.queue.take_back_close(start);
             self.put_close(header, code, reason);
         }
