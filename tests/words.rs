@@ -117,6 +117,8 @@ fn errors_of_the_caller() {
 #[test]
 fn errors_of_the_handshake() {
     distinct([
+        HandshakeError::UnexpectedTls,
+        HandshakeError::NotHttp,
         HandshakeError::InvalidLineEnd,
         HandshakeError::MalformedHead,
         HandshakeError::HeadTooLarge,

@@ -12,6 +12,7 @@ use memchr::memchr;
 use super::body::{BodyReader, Progress};
 use super::client_request::ClientRequest;
 use super::error::HandshakeError;
+use super::first_line::FirstLine;
 use super::head::{HeadReader, header_slots, parse_response};
 use super::key::{accept_key, encode_key};
 use super::offer::Offer;
@@ -66,7 +67,7 @@ impl ClientHandshake {
         let extensions = None::<alloc::string::String>;
         request.write(&key, extensions.as_deref(), out);
         Self {
-            reader: HeadReader::new(config),
+            reader: HeadReader::new(FirstLine::of_response(), config),
             accept: accept_key(&key),
             subprotocols: request.subprotocols().into(),
             require_subprotocol: config.require_subprotocol,
@@ -114,10 +115,6 @@ impl ClientHandshake {
 
     /// `None` if more has to be read: after an interim response, or in a rejection.
     fn check(&mut self, head: &[u8]) -> Result<Option<Box<Response>>, HandshakeError> {
-        // R045: only a server looks past an empty line (RFC 9112 §2.2).
-        if head.starts_with(b"\r\n") {
-            return Err(HandshakeError::MalformedHead);
-        }
         let slots = &mut header_slots();
         let parsed = parse_response(head, slots)?;
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
@@ -144,10 +141,8 @@ impl ClientHandshake {
                 }
                 return Ok(Some(Box::new(Response::received(status, fields(head)))));
             }
-            // R032: there are no such statuses (RFC 9112 §4).
-            0..=99 => return Err(HandshakeError::MalformedHead),
             // R031: interim responses come before the answer (RFC 9110 §15.2), but not without end.
-            100..=199 => {
+            ..=199 => {
                 let left = self.interim_responses_left.checked_sub(1);
                 self.interim_responses_left =
                     left.ok_or(HandshakeError::TooManyInterimResponses)?;

@@ -18,6 +18,14 @@ use super::syntax::{decimal, push_all};
 #[non_exhaustive]
 pub enum HandshakeError {
     // The head, on both sides.
+    /// TLS where plain HTTP is spoken: the client of a server asked for `wss` or `https` on a port without
+    /// TLS, or the server of a client answered `ws` with a TLS alert. Told by the first byte (RFC 8446 §5.1).
+    ///
+    /// A server answers it in plain text all the same: whoever looks at the bytes reads what is wrong.
+    UnexpectedTls,
+    /// Neither a request line nor a status line begins so, and another protocol is spoken: HTTP/2 without
+    /// an upgrade, SSH, SMTP, SOCKS, or the frames of a WebSocket that is not open yet (RFC 9112 §3, §4).
+    NotHttp,
     /// A line of the head that does not end with CR LF, or one of these elsewhere (RFC 9112 §2.2).
     InvalidLineEnd,
     /// A first line or a header line that breaks HTTP's grammar (RFC 9112 §3, §4, §5).
@@ -117,7 +125,9 @@ impl HandshakeError {
     #[must_use]
     pub const fn status(self) -> Option<u16> {
         match self {
-            Self::InvalidLineEnd
+            Self::UnexpectedTls
+            | Self::NotHttp
+            | Self::InvalidLineEnd
             | Self::MalformedHead
             | Self::InvalidContentLength
             | Self::UnexpectedBody
@@ -209,6 +219,8 @@ impl HandshakeError {
 
     const fn text(self) -> &'static str {
         match self {
+            Self::UnexpectedTls => "TLS where plain HTTP was expected",
+            Self::NotHttp => "another protocol than HTTP/1.1",
             Self::InvalidLineEnd => "line of the head does not end with CR LF",
             Self::MalformedHead => "malformed HTTP head",
             Self::HeadTooLarge => "HTTP head above the size limit",

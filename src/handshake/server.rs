@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use super::error::{HandshakeError, UPGRADE_REQUIRED};
+use super::first_line::FirstLine;
 use super::head::{HeadReader, header_slots, parse_request};
 use super::list::tokens;
 use super::request::{Kind, Request, check_target};
@@ -52,7 +53,7 @@ enum Pending {
 impl ServerHandshake {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            reader: HeadReader::new(config),
+            reader: HeadReader::new(FirstLine::of_request(), config),
             plain_http: config.plain_http,
             #[cfg(feature = "deflate")]
             deflate: config.deflate.clone(),

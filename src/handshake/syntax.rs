@@ -231,7 +231,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 §5.5: visible characters, space, tab, and bytes above ASCII.
-const fn is_value_byte(byte: u8) -> bool {
+pub(super) const fn is_value_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
