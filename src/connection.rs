@@ -559,7 +559,10 @@ impl Connection {
         let mut response = None;
         let (error, status) = match self.opening.as_deref_mut() {
             Some(Opening::Response(handshake)) => {
-                response = handshake.end_of_stream();
+                response = match reset {
+                    Reset::No => handshake.end_of_stream(),
+                    Reset::Yes => handshake.give_up(),
+                };
                 response
                     .as_deref()
                     .map_or(Over::CUT_OFF, Over::rejected)
@@ -630,7 +633,7 @@ impl Connection {
     /// Connecting → Closed, for a client: what has come of a rejection is handed over (R030).
     fn on_late_response(&mut self, error: HandshakeError) -> Event<'static> {
         let response = match self.opening.as_deref_mut() {
-            Some(Opening::Response(handshake)) => handshake.end_of_stream(),
+            Some(Opening::Response(handshake)) => handshake.give_up(),
             _ => None,
         };
         self.sender.queue.clear();

@@ -452,7 +452,7 @@ fn r030_bodies() {
             "1ffffffffffffffff\r\n",
             "",
         ),
-        (&none, "Transfer-Encoding: chunked", "", ""),
+        (&none, "Transfer-Encoding: chunked", "1\r\n", ""),
     ];
     for (config, field, sent, kept) in cases {
         let text = format!("HTTP/1.1 403 Forbidden\r\n{field}\r\n\r\n{sent}");

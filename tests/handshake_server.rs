@@ -93,6 +93,49 @@ fn r061_method() {
     }
 }
 
+/// T75: a target of a form that only OPTIONS or CONNECT has is right for these, and they are refused as
+/// methods.
+#[test]
+fn r402_r061_t75_targets_of_other_methods() {
+    for line in [
+        "OPTIONS * HTTP/1.1",
+        "OPTIONS http://example.com/x HTTP/1.1",
+        "CONNECT example.com:443 HTTP/1.1",
+        "CONNECT [::1]:80 HTTP/1.1",
+    ] {
+        for head in [
+            Head::request().first(line),
+            Head::status(line).add("Host", "example.com"),
+        ] {
+            let outcome = refuses(&head, HandshakeError::MethodNotAllowed);
+            assert!(
+                outcome
+                    .text()
+                    .starts_with("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n")
+            );
+        }
+        // The rules for every request come first.
+        let head = Head::status(line);
+        refuses(&head, HandshakeError::InvalidHost);
+    }
+    for line in [
+        "GET * HTTP/1.1",
+        "HEAD * HTTP/1.1",
+        "options * HTTP/1.1",
+        "OPTIONS ** HTTP/1.1",
+        "OPTIONS example.com:443 HTTP/1.1",
+        "POST example.com:443 HTTP/1.1",
+        "CONNECT example.com HTTP/1.1",
+        "CONNECT example.com: HTTP/1.1",
+        "CONNECT example.com:443/x HTTP/1.1",
+        "CONNECT * HTTP/1.1",
+        "CONNECT u@example.com:443 HTTP/1.1",
+        "CONNECT http://example.com/ HTTP/1.1",
+    ] {
+        refuses(&Head::request().first(line), HandshakeError::InvalidTarget);
+    }
+}
+
 #[test]
 fn r062_http_version() {
     for version in ["HTTP/1.0", "HTTP/2.0", "HTTP/3.0", "HTTP/0.9"] {

@@ -89,11 +89,12 @@ impl ClientHandshake {
     ) -> Option<Result<Answer, HandshakeError>> {
         loop {
             if let Some(mut rejection) = self.rejection.take() {
-                if rejection.body.read(input) == Progress::Complete {
-                    return Some(Ok(Answer::Rejected(rejection.finish())));
+                let progress = rejection.body.read(input);
+                if progress == Progress::Partial {
+                    self.rejection = Some(rejection);
+                    return None;
                 }
-                self.rejection = Some(rejection);
-                return None;
+                return Some(Ok(Answer::Rejected(rejection.finish(progress))));
             }
             let checked = match self.reader.read(input)? {
                 Ok(head) => self.check(&head),
@@ -107,10 +108,18 @@ impl ClientHandshake {
         }
     }
 
-    /// The transport has ended: the response other than 101 whose body lasts until then, or is cut
-    /// by it.
+    /// The transport has ended in its order: the response other than 101 whose body lasts until then, or
+    /// is cut by it.
     pub(crate) fn end_of_stream(&mut self) -> Option<Box<Response>> {
-        self.rejection.take().map(|rejection| rejection.finish())
+        let rejection = self.rejection.take()?;
+        let progress = rejection.body.at_end_of_stream();
+        Some(rejection.finish(progress))
+    }
+
+    /// No more is read, though the transport has not ended in its order: what has come of a response
+    /// other than 101.
+    pub(crate) fn give_up(&mut self) -> Option<Box<Response>> {
+        Some(self.rejection.take()?.finish(Progress::Cut))
     }
 
     /// `None` if more has to be read: after an interim response, or in a rejection.
@@ -179,9 +188,9 @@ impl ClientHandshake {
 }
 
 impl Rejection {
-    fn finish(self) -> Box<Response> {
+    fn finish(self, progress: Progress) -> Box<Response> {
         let Self { mut response, body } = self;
-        response.set_body(body.finish());
+        response.set_received_body(body.finish(), progress == Progress::Complete);
         Box::new(response)
     }
 }

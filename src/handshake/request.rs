@@ -76,7 +76,8 @@ impl Request {
         self.text(self.method_size + 1, self.target_size)
     }
 
-    /// The path of the target as sent; starts with `/` (§4.2.1).
+    /// The path of the target as sent; starts with `/` (§4.2.1). Only of `OPTIONS *`, which asks about the
+    /// server as a whole, it is `*` (RFC 9112 §3.2.4).
     ///
     /// Escapes such as `%20` are in it as they came: to decode them is the caller's part, and to do so
     /// after splitting the path, for `%2F` is no separator.
@@ -167,8 +168,8 @@ impl<'a> Target<'a> {
             Some((target, query)) => (target, Some(query)),
             None => (target, None),
         };
-        // R063: a path, or a whole URI with the path in it.
-        if target.starts_with('/') {
+        // R063: a path, or a whole URI with the path in it. R402: or `*`, the server as a whole.
+        if target.starts_with('/') || target == "*" {
             return Self {
                 authority: None,
                 path: target,
@@ -198,20 +199,29 @@ fn is_visible(target: &str) -> bool {
         .all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
-/// R063, R081: the target of a GET request, which is a path or a whole URI (RFC 9112 §3.2).
-pub(super) fn check_target(target: &str) -> Result<(), HandshakeError> {
+/// R063, R081: the target of a request, a path or a whole URI (RFC 9112 §3.2); and what OPTIONS and
+/// CONNECT may have instead.
+pub(super) fn check_target(method: &str, target: &str) -> Result<(), HandshakeError> {
     if is_path(target) {
         return Ok(());
     }
-    if !is_visible(target) {
-        return Err(HandshakeError::InvalidTarget);
-    }
-    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
-    let is_http = |s: &str| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https");
-    let authority = Target::split(target).authority.unwrap_or_default();
-    if scheme.is_some_and(is_http) && Authority::parse(authority).is_ok() {
+    let is_right = match method {
+        // R402: these are right for their methods, which are refused for what they are (RFC 9112 §3.2.3,
+        // §3.2.4).
+        "OPTIONS" if target == "*" => true,
+        "CONNECT" => Authority::parse(target).is_ok_and(|authority| authority.port.is_some()),
+        _ => is_whole_uri(target),
+    };
+    if is_right {
         Ok(())
     } else {
         Err(HandshakeError::InvalidTarget)
     }
+}
+
+fn is_whole_uri(target: &str) -> bool {
+    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
+    let is_http = |s: &str| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https");
+    let authority = Target::split(target).authority.unwrap_or_default();
+    is_visible(target) && scheme.is_some_and(is_http) && Authority::parse(authority).is_ok()
 }

@@ -40,6 +40,8 @@ pub struct Response {
     /// What a server chose; in a received response it is in the fields.
     subprotocol: Option<Box<str>>,
     body: Vec<u8>,
+    /// Whether the body is all of the body.
+    is_complete: bool,
 }
 
 impl Default for Response {
@@ -63,6 +65,7 @@ impl Response {
             fields: Vec::new(),
             subprotocol: None,
             body: Vec::new(),
+            is_complete: true,
         }
     }
 
@@ -96,7 +99,7 @@ impl Response {
     /// Sets the body; its length is sent with it.
     #[must_use]
     pub fn with_body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.body = bytes.into();
+        (self.body, self.is_complete) = (bytes.into(), true);
         self
     }
 
@@ -149,10 +152,29 @@ impl Response {
         Headers::new(&self.fields)
     }
 
-    /// The body. Of a received one, what came of it up to the limit.
+    /// The body. Of a received one, what came of it up to the limit; [`is_complete`](Self::is_complete)
+    /// says whether that is all of it.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Whether [`body`](Self::body) is the whole body (RFC 9112 §8). Always, but for a response that a
+    /// client received and whose body
+    ///
+    /// - is longer than [`Config::max_response_body`](crate::Config::max_response_body), or reaches it
+    ///   without a stated length, so that nobody waits to see whether more comes;
+    /// - breaks the chunked coding, or has no last chunk;
+    /// - is shorter than its `Content-Length` says, because the transport ended;
+    /// - came over a transport that was [reset](crate::Connection::transport_reset), or was not all there
+    ///   when [`Config::handshake_timeout`](crate::Config::handshake_timeout) had passed.
+    ///
+    /// A body without a stated length ends with the transport, and is complete if that
+    /// [ended in order](crate::Connection::end_of_stream). Where there is no TLS, nobody can tell such an
+    /// end from one that somebody else brought about.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// A response that a client received; `fields` are well-formed header lines.
@@ -175,8 +197,8 @@ impl Response {
         self.fields = fields;
     }
 
-    pub(super) fn set_body(&mut self, body: Vec<u8>) {
-        self.body = body;
+    pub(super) fn set_received_body(&mut self, body: Vec<u8>, is_complete: bool) {
+        (self.body, self.is_complete) = (body, is_complete);
     }
 
     /// Appends the header lines that are the caller's.
@@ -196,6 +218,7 @@ impl fmt::Debug for Response {
             .field("subprotocol", &self.subprotocol())
             .field("headers", &self.headers())
             .field("body", &format_args!("{}", self.body.escape_ascii()))
+            .field("is_complete", &self.is_complete)
             .finish()
     }
 }

@@ -99,7 +99,7 @@ impl ServerHandshake {
         else {
             return Err(HandshakeError::MalformedHead);
         };
-        check_target(target)?;
+        check_target(method, target)?;
         let http = if minor == 0 {
             HttpVersion::Http10
         } else {
