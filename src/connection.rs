@@ -335,7 +335,8 @@ impl Connection {
     /// Answers the request with an ordinary HTTP response, and no WebSocket: refuses an upgrade, or
     /// serves a plain request that [`Config::serve_plain_http`] let through.
     ///
-    /// The connection is closed once the response has been written. A response with status 101 is
+    /// The connection is closed once the response has been written. In answer to HEAD the body is not sent,
+    /// but its length is (RFC 9110 §9.3.2). A response with status 101 is
     /// [accepted](Self::accept), so that whoever judges requests can return either.
     ///
     /// # Errors

@@ -144,19 +144,165 @@ fn r004_nothing_splits_the_request() {
             Some(InvalidUri::Host),
             "{bad:?}"
         );
-        let path = format!("ws://h/a{bad}b");
+        let character = bad.chars().next().unwrap();
+        for before in ["ws://h/a", "ws://h?a"] {
+            assert_eq!(
+                ClientRequest::new(&format!("{before}{bad}b")).err(),
+                Some(InvalidUri::Target { at: 8, character }),
+                "{bad:?}"
+            );
+        }
+    }
+}
+
+/// T76: RFC 3986 §3.3 and §3.4, the whole of ASCII.
+#[test]
+fn r404_r004_t76_characters_of_path_and_query() {
+    let raw = "!$&'()*+,-./:;=?@_~";
+    for character in (0..=0x7f_u8).map(char::from) {
+        let is_raw = character.is_ascii_alphanumeric() || raw.contains(character);
+        for before in ["ws://h/", "ws://h/p?q=", "wss://[::1]:8/%20"] {
+            let text = format!("{before}{character}x");
+            let expected = match character {
+                '#' => Some(InvalidUri::Fragment),
+                _ if is_raw => None,
+                _ => Some(InvalidUri::Target {
+                    at: before.len(),
+                    character,
+                }),
+            };
+            assert_eq!(ClientRequest::new(&text).err(), expected, "{text:?}");
+        }
+    }
+    // The first of several, and its place in bytes.
+    let many = ClientRequest::new("WSS://example.com?\u{e9}|").err();
+    let expected = InvalidUri::Target {
+        at: 18,
+        character: '\u{e9}',
+    };
+    assert_eq!(many, Some(expected));
+    let text = expected.to_string();
+    assert!(
+        text.contains("'\u{e9}' at byte 18") && text.ends_with("%C3%A9"),
+        "{text}"
+    );
+}
+
+/// T76: what users meet it with.
+#[test]
+fn r404_t76_escapes() {
+    for bad in ["%", "%2", "%2g", "%g2", "%%20", "%-1", "%+1", "% 1"] {
+        for (text, at) in [
+            (format!("ws://h/a{bad}"), 8),
+            (format!("ws://h/?t=50{bad}"), 12),
+            (format!("ws://h/%41{bad}/b"), 10),
+        ] {
+            let expected = InvalidUri::Target { at, character: '%' };
+            assert_eq!(ClientRequest::new(&text).err(), Some(expected), "{text}");
+            assert!(expected.to_string().ends_with(" %25"));
+        }
+    }
+    for good in ["/%20", "/%7C%7c", "/%00", "/?%ff%FF", "/%25zz"] {
+        assert_eq!(uri(&format!("ws://h{good}")).target(), good);
+    }
+    let token = ClientRequest::new("ws://h/?Token=Bearer abc")
+        .err()
+        .unwrap();
+    assert!(token.to_string().starts_with("' ' at byte 20 "), "{token}");
+}
+
+/// T76: an escape is no way to write in a host what cannot stand there.
+#[test]
+fn r404_t76_escapes_in_a_host() {
+    for bad in [
+        "%00.h", "h%0d%0a", "%20", "%2F", "%3a80", "u%40h", "%25", "%7f", "%5b", "%", "%4", "%zz",
+        "a\\b", "a|b", "a\"b", "a{b}", "a^b", "a`b", "a<b>",
+    ] {
+        let refused = ClientRequest::new(&format!("ws://{bad}/")).err();
+        assert_eq!(refused, Some(InvalidUri::Host), "{bad}");
         assert_eq!(
-            ClientRequest::new(&path).err(),
-            Some(InvalidUri::Target),
-            "{bad:?}"
-        );
-        let query = format!("ws://h?a{bad}b");
-        assert_eq!(
-            ClientRequest::new(&query).err(),
-            Some(InvalidUri::Target),
-            "{bad:?}"
+            uri("ws://h").with_host(bad).err(),
+            Some(InvalidHeader::Host),
+            "{bad}"
         );
     }
+    for good in ["%41.h", "b%C3%BCcher", "a_b", "h%2d", "x!$&'()*+,;=-._~"] {
+        assert_eq!(uri(&format!("ws://{good}/")).host(), good);
+    }
+}
+
+/// T77.
+#[test]
+fn r405_t77_host_of_the_caller() {
+    for host in [
+        "chat.example.com",
+        "chat.example.com:8080",
+        "example.com:443",
+        "[2001:db8::1]:9",
+        "[::1]",
+        "10.0.0.1",
+        "h:",
+    ] {
+        let request = uri("wss://127.0.0.1:8443/a?b").with_host("before").unwrap();
+        let request = request.with_host(host).unwrap();
+        let text = written(&request);
+        assert_eq!(text.matches("Host:").count(), 1);
+        assert!(text.starts_with(&format!("GET /a?b HTTP/1.1\r\nHost: {host}\r\n")));
+        let pseudo = request.pseudo_headers();
+        assert_eq!(pseudo.authority, Some(host));
+        assert_eq!((request.host(), request.port()), ("127.0.0.1", 8443));
+    }
+    for host in [
+        "", ":80", "a b", "a, b", "u@h", "h/p", "h:x", "h:65536", "[::1", "a\r\nb", "http://h",
+        "\u{e9}",
+    ] {
+        let refused = uri("ws://h").with_host(host);
+        assert_eq!(refused.err(), Some(InvalidHeader::Host), "{host:?}");
+    }
+    // Who tries it as a header is told of the setter.
+    let refused = uri("ws://h").with_header("Host", "x").unwrap_err();
+    assert!(refused.to_string().contains("with_host"));
+}
+
+/// T78: RFC 7617 §2, with its example.
+#[test]
+fn r406_t78_user_and_password() {
+    let aladdin =
+        |request: ClientRequest| request.with_basic_auth("Aladdin", "open sesame").unwrap();
+    let field = "\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";
+    assert!(written(&aladdin(uri("ws://h"))).contains(field));
+    // Once, whatever was there before, and nothing else is lost.
+    let before = uri("ws://h")
+        .with_header("X", "y")
+        .and_then(|request| request.with_header("authorization", "Bearer x"))
+        .and_then(|request| request.with_basic_auth("a", "b"))
+        .unwrap();
+    let text = written(&aladdin(before));
+    assert!(text.contains(field) && text.contains("\r\nX: y\r\n"));
+    assert_eq!(text.to_lowercase().matches("authorization").count(), 1);
+    for (user, password, encoded) in [
+        ("", "", "Og=="),
+        ("a", "", "YTo="),
+        ("", ":::", "Ojo6Og=="),
+        ("test", "123\u{a3}", "dGVzdDoxMjPCow=="),
+    ] {
+        let request = uri("ws://h").with_basic_auth(user, password).unwrap();
+        assert!(written(&request).contains(&format!("Basic {encoded}\r\n")));
+    }
+    for (user, password) in [
+        ("a:b", "c"),
+        (":", ""),
+        ("a\0", ""),
+        ("a", "b\n"),
+        ("\x7f", "b"),
+    ] {
+        let refused = uri("ws://h").with_basic_auth(user, password);
+        assert_eq!(refused.err(), Some(InvalidHeader::Credentials));
+    }
+    // A URI has no place for them, and the error says where they go.
+    let refused = ClientRequest::new("ws://u:p@h/").err().unwrap();
+    assert_eq!(refused, InvalidUri::UserInfo);
+    assert!(refused.to_string().contains("with_basic_auth"));
 }
 
 #[test]

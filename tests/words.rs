@@ -96,7 +96,10 @@ fn errors_of_the_caller() {
         InvalidUri::Host,
         InvalidUri::Port,
         InvalidUri::Fragment,
-        InvalidUri::Target,
+        InvalidUri::Target {
+            at: 9,
+            character: '|',
+        },
     ]);
     distinct([
         InvalidHeader::Name,
@@ -105,6 +108,8 @@ fn errors_of_the_caller() {
         InvalidHeader::Subprotocol,
         InvalidHeader::RepeatedSubprotocol,
         InvalidHeader::Origin,
+        InvalidHeader::Host,
+        InvalidHeader::Credentials,
     ]);
     distinct([EntropyError::default()]);
     let invalid: InvalidUtf8 = sockless::utf8::validate(b"\xff").unwrap_err();

@@ -53,7 +53,9 @@ pub enum HandshakeError {
     /// The request target is not one that a GET request may have (RFC 9112 §3.2); or `:scheme` or
     /// `:path` of an extended CONNECT is missing or invalid (RFC 8441 §4).
     InvalidTarget,
-    /// The method is not GET (§4.2.1).
+    /// The method is not GET (§4.2.1); with
+    /// [`Config::serve_plain_http`](crate::Config::serve_plain_http) only if a WebSocket was asked for, or
+    /// a tunnel, by CONNECT.
     MethodNotAllowed,
     /// `Host` is missing, repeated or malformed (§4.2.1); or `:authority` is, or `Host` says something
     /// else (RFC 8441 §4, RFC 9113 §8.3.1).

@@ -63,14 +63,20 @@ impl Request {
         }
     }
 
-    /// The method: `GET`; or `HEAD` if [`is_upgrade`](Self::is_upgrade) is false (§4.2.1).
+    /// The method: `GET`, or any but `CONNECT` if [`is_upgrade`](Self::is_upgrade) is false (§4.2.1). In the
+    /// case in which it was sent, for methods that differ in case are different (RFC 9110 §9.1).
+    ///
+    /// A request with a body does not get here, whatever its method. To a method that the path does not
+    /// have, answer 405 and with an `Allow` that lists those that it has (RFC 9110 §15.5.6).
     #[must_use]
     pub fn method(&self) -> &str {
         self.text(0, self.method_size)
     }
 
     /// The request target as sent: a path with an optional query, or a whole URI of scheme `http` or
-    /// `https` (§4.2.1). ASCII without spaces and control characters.
+    /// `https` (§4.2.1); with [`Config::serve_plain_http`](crate::Config::serve_plain_http) also `*`, of
+    /// OPTIONS. ASCII without spaces and control characters, and otherwise as it came: browsers leave some
+    /// characters as they are that RFC 3986 wants escaped, such as `|` in a query, and a stray `%` too.
     #[must_use]
     pub fn target(&self) -> &str {
         self.text(self.method_size + 1, self.target_size)
@@ -193,6 +199,9 @@ pub(super) fn is_path(target: &str) -> bool {
 }
 
 /// R004, R081: visible ASCII only; and no fragment, which is not part of a target.
+///
+/// R408: but not what RFC 3986 asks of it, which [`ClientRequest`](super::ClientRequest) holds to: browsers
+/// leave ``[ \ ] ^ ` { | }`` and a stray `%` in a query as they are, and such requests are to be served.
 fn is_visible(target: &str) -> bool {
     target
         .bytes()

@@ -10,8 +10,8 @@ use core::fmt;
 
 use super::list::tokens;
 use super::syntax::{
-    Headers, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field, values,
-    version,
+    Headers, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field,
+    set_field, values, version,
 };
 
 /// The answer to the request that opens a connection (RFC 6455 §4.2.2).
@@ -186,15 +186,7 @@ impl Response {
     }
 
     fn set_content_type(&mut self, value: &[u8]) {
-        let mut fields = Vec::new();
-        let others = self
-            .headers()
-            .filter(|field| !field.0.eq_ignore_ascii_case("content-type"));
-        for (name, value) in others {
-            push_field(&mut fields, name, value);
-        }
-        push_field(&mut fields, "Content-Type", value);
-        self.fields = fields;
+        set_field(&mut self.fields, "Content-Type", value);
     }
 
     pub(super) fn set_received_body(&mut self, body: Vec<u8>, is_complete: bool) {

@@ -46,8 +46,9 @@ enum Pending {
         #[cfg(feature = "deflate")]
         deflate: Option<Parameters>,
     },
-    Get,
+    /// A request for something else, with the method HEAD or another one.
     Head,
+    Plain,
 }
 
 impl ServerHandshake {
@@ -112,11 +113,12 @@ impl ServerHandshake {
         let fields = RequestFields::read(headers.clone());
         fields.check_message(http)?;
         let kind = if self.plain_http && !fields.asks_for_websocket() {
-            // R061, R065: a page may also be asked for by HEAD.
             self.pending = Some(match method {
-                "GET" => Pending::Get,
                 "HEAD" => Pending::Head,
-                _ => return Err(HandshakeError::MethodNotAllowed),
+                // R407: but no tunnel, which a status 2xx would open (RFC 9110 §9.3.6).
+                "CONNECT" => return Err(HandshakeError::MethodNotAllowed),
+                // R065, R407: the other methods are the caller's to know (RFC 9110 §9.1).
+                _ => Pending::Plain,
             });
             Kind::Plain
         } else {
@@ -153,7 +155,7 @@ impl ServerHandshake {
                 subprotocols,
                 ..
             }) => (accept, subprotocols),
-            Some(Pending::Get | Pending::Head) => return Err(SendError::NotUpgrade),
+            Some(Pending::Head | Pending::Plain) => return Err(SendError::NotUpgrade),
             None => return Err(SendError::NoRequest),
         };
         // R090: the status that accepts (§4.2.2 (5)).

@@ -129,6 +129,9 @@ pub enum InvalidHeader {
     Value,
     /// The field belongs to the handshake, which writes it itself: `Host`, `Upgrade`, `Connection`,
     /// `Content-Length`, `Transfer-Encoding`, `Expect` and whatever starts with `Sec-WebSocket-`.
+    ///
+    /// Some have setters of their own: [`with_host`](super::ClientRequest::with_host), `with_subprotocol` of
+    /// either, [`with_body`](super::Response::with_body), and `Config::deflate` for extensions.
     Reserved,
     /// The name of the subprotocol is not a token (RFC 6455 §4.1).
     Subprotocol,
@@ -136,6 +139,10 @@ pub enum InvalidHeader {
     RepeatedSubprotocol,
     /// The origin is neither `null` nor of the form `scheme://host:port` (RFC 6454 §7).
     Origin,
+    /// The host is not of the form `host` or `host:port` (RFC 9110 §7.2).
+    Host,
+    /// The user name has a colon, or one of user name and password a control character (RFC 7617 §2).
+    Credentials,
 }
 
 impl fmt::Display for InvalidHeader {
@@ -143,10 +150,15 @@ impl fmt::Display for InvalidHeader {
         f.write_str(match self {
             Self::Name => "header name is not a token",
             Self::Value => "control character in a header value",
-            Self::Reserved => "header that the handshake writes itself",
+            Self::Reserved => {
+                "header that the handshake writes itself; \
+                 with_host sets Host, with_subprotocol Sec-WebSocket-Protocol"
+            }
             Self::Subprotocol => "name of a subprotocol is not a token",
             Self::RepeatedSubprotocol => "subprotocol offered twice",
             Self::Origin => "origin is not of the form scheme://host:port",
+            Self::Host => "host is not of the form host or host:port",
+            Self::Credentials => "colon in a user name, or control character in a credential",
         })
     }
 }
@@ -172,6 +184,17 @@ pub(super) fn add_field(
     }
     push_field(fields, name, value);
     Ok(())
+}
+
+/// Appends a field that is known to be right, in the place of all others with its name.
+pub(super) fn set_field(fields: &mut Vec<u8>, name: &str, value: &[u8]) {
+    let mut set = Vec::new();
+    let others = Headers::new(fields).filter(|field| !field.0.eq_ignore_ascii_case(name));
+    for (name, value) in others {
+        push_field(&mut set, name, value);
+    }
+    push_field(&mut set, name, value);
+    *fields = set;
 }
 
 /// R018, R093: what decides over the handshake and over the bytes behind the head is ours to write.
