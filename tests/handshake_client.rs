@@ -1007,13 +1007,34 @@ fn r045_malformed_lines() {
     }
 }
 
+/// T80: RFC 9112 §6.3: a 1xx ends with its empty line, whatever its fields say.
 #[test]
-fn r046_body_headers_on_a_101() {
-    for (name, value) in [("Content-Length", "0"), ("Transfer-Encoding", "chunked")] {
-        fails(
-            &Head::response().add(name, value),
-            HandshakeError::UnexpectedBody,
+fn r046_t80_body_headers_on_a_101() {
+    let length = "Content-Length";
+    for fields in [
+        &[(length, "0")][..],
+        &[(length, "5")],
+        &[(length, "nonsense")],
+        &[(length, "1"), (length, "2")],
+        &[("Transfer-Encoding", "chunked")],
+        &[("transfer-encoding", "gzip, chunked"), (length, "7")],
+    ] {
+        let head = fields.iter().fold(Head::response(), |head, (name, value)| {
+            head.add(name, value)
+        });
+        assert!(opens(&head).is_complete());
+        // Frames begin at once behind it.
+        let outcome = asking(&[&head.bytes()[..], b"\x81\x02hi\x88\x00"].concat());
+        assert!(
+            matches!(&outcome.events[..], [Event::Open(_), Event::Text(text), Event::Close(_)] if text == "hi"),
+            "{outcome:?}"
         );
+        // The same holds of interim responses.
+        let early = Head::status("HTTP/1.1 103 Early Hints");
+        let early = fields
+            .iter()
+            .fold(early, |head, (name, value)| head.add(name, value));
+        opens_bytes(&[early.bytes(), head.bytes()].concat());
     }
 }
 

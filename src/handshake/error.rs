@@ -38,7 +38,7 @@ pub enum HandshakeError {
     UnsupportedHttpVersion,
     /// A `Content-Length` that is not one number (RFC 9110 §8.6).
     InvalidContentLength,
-    /// A request with a body, or a 101 response with a header that announces one (RFC 9110 §8.6).
+    /// A request with a body (RFC 9112 §6).
     UnexpectedBody,
     /// `Upgrade` is missing or does not name `websocket` (§4.1, §4.2.1).
     MissingUpgrade,

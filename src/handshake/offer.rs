@@ -227,7 +227,6 @@ struct ResponseFields<'h> {
     extension: Option<Extension<'h>>,
     names_upgrade: bool,
     connection_is_malformed: bool,
-    announces_body: bool,
 }
 
 impl<'h> ResponseFields<'h> {
@@ -245,11 +244,6 @@ impl<'h> ResponseFields<'h> {
 
     /// The rules of HTTP/1.1.
     fn check_upgrade(&self, accept: [u8; 28]) -> Result<(), HandshakeError> {
-        // R046: a 101 has no body, and what would say otherwise must not be there (RFC 9110 §8.6, RFC
-        // 9112 §6.1). R365: to a CONNECT it would mean nothing (RFC 9110 §9.3.6).
-        if self.announces_body {
-            return Err(HandshakeError::UnexpectedBody);
-        }
         // R033: one protocol and no other (§4.1 (2)).
         match self.upgrade {
             Slot::Once(name) if name.eq_ignore_ascii_case(b"websocket") => {}
@@ -267,7 +261,9 @@ impl<'h> ResponseFields<'h> {
         }
     }
 
-    // R044: names in whatever case; whatever has no arm here is ignored.
+    // R044: names in whatever case; whatever has no arm here is ignored. R046: so is what speaks of a body,
+    // which a 101 does not have, whatever its fields say (RFC 9112 §6.3). R365: nor has the answer to a
+    // CONNECT (RFC 9110 §9.3.6).
     fn put(&mut self, name: &str, value: &'h [u8]) -> Result<(), HandshakeError> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
@@ -276,8 +272,6 @@ impl<'h> ResponseFields<'h> {
                 Some(named) => self.names_upgrade |= named,
                 None => self.connection_is_malformed = true,
             },
-            14 if is("content-length") => self.announces_body = true,
-            17 if is("transfer-encoding") => self.announces_body = true,
             20 if is("sec-websocket-accept") => self.accept.put(value),
             22 if is("sec-websocket-protocol") => self.subprotocol.put(value),
             24 if is("sec-websocket-extensions") => {
