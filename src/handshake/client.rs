@@ -13,7 +13,7 @@ use super::body::{BodyReader, Progress};
 use super::client_request::ClientRequest;
 use super::error::HandshakeError;
 use super::first_line::FirstLine;
-use super::head::{HeadReader, header_slots, parse_response};
+use super::head::{HeadReader, header_slots, parse_response, unfold};
 use super::key::{accept_key, encode_key};
 use super::offer::Offer;
 use super::response::Response;
@@ -97,7 +97,7 @@ impl ClientHandshake {
                 return Some(Ok(Answer::Rejected(rejection.finish(progress))));
             }
             let checked = match self.reader.read(input)? {
-                Ok(head) => self.check(&head),
+                Ok(head) => self.check(&unfold(head)),
                 Err(error) => Err(error),
             };
             match checked {

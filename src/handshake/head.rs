@@ -11,10 +11,11 @@ use alloc::vec::Vec;
 use core::mem::{MaybeUninit, take};
 
 use httparse::{Header, ParserConfig, Status};
-use memchr::memchr2;
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::error::HandshakeError;
 use super::first_line::FirstLine;
+use super::syntax::push_all;
 use crate::config::Config;
 
 /// The most header lines that can be parsed.
@@ -201,6 +202,37 @@ impl Scanner {
         *self = Self::new(self.first_line.restarted(), self.max_size, self.max_lines);
         Ok(true)
     }
+}
+
+/// R409: in a response a line that was folded is one, with a space where the fold was (RFC 9112 §5.2).
+///
+/// Behind the first line nothing is folded: there is no field yet to go on with, and what begins with a
+/// space there stays an error (RFC 9112 §2.2).
+pub(super) fn unfold(head: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_fold = |end: usize| matches!(head.get(end + 1), Some(b' ' | b'\t'));
+    if !memchr_iter(b'\n', &head).skip(1).any(is_fold) {
+        return head;
+    }
+    let mut unfolded = Vec::with_capacity(head.len());
+    let mut rest = &head[..];
+    while let Some((line, after)) =
+        memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1))
+    {
+        rest = after;
+        if unfolded.is_empty() || !matches!(after, [b' ' | b'\t', ..]) {
+            unfolded.extend_from_slice(line);
+            continue;
+        }
+        let mut line = line.strip_suffix(b"\r\n").unwrap_or(line);
+        while let [before @ .., b' ' | b'\t'] = line {
+            line = before;
+        }
+        while let [b' ' | b'\t', behind @ ..] = rest {
+            rest = behind;
+        }
+        push_all(&mut unfolded, &[line, b" "]);
+    }
+    Cow::Owned(unfolded)
 }
 
 /// R081: `httparse` takes a line that ends with LF alone; we do not (RFC 9112 §2.2).
