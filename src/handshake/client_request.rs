@@ -11,7 +11,9 @@ use super::authority::{Authority, InvalidAuthority, unescaped};
 use super::connect::PseudoHeaders;
 use super::key::encode_text;
 use super::origin::Origin;
-use super::syntax::{InvalidHeader, add_field, is_token, push_all, push_field, set_field};
+use super::syntax::{
+    Hidden, InvalidHeader, WithoutQuery, add_field, is_token, push_all, push_field, set_field,
+};
 
 /// The request that a client opens a connection with (RFC 6455 §4.1).
 ///
@@ -336,16 +338,16 @@ impl ClientRequest {
     }
 }
 
+/// Without the query, the subprotocols and the caller's header fields, which may be secrets.
 impl fmt::Debug for ClientRequest {
-    /// Without the caller's header fields, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest")
             .field("scheme", &self.scheme)
             .field("host", &self.host())
             .field("port", &self.port)
             .field("virtual_host", &self.virtual_host)
-            .field("target", &self.target)
-            .field("subprotocols", &self.subprotocols)
+            .field("target", &WithoutQuery(&self.target))
+            .field("subprotocols", &Hidden(self.subprotocols.len()))
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }

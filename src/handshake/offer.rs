@@ -6,13 +6,14 @@
 //! [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 
 use alloc::borrow::Cow;
+use core::fmt;
 
 use super::error::HandshakeError;
 use super::key::accept_key;
 #[cfg(feature = "deflate")]
 use super::list::Extension;
 use super::list::{extensions, token, tokens};
-use super::syntax::{Slot, lines};
+use super::syntax::{Hidden, Slot, lines};
 use super::upgrade::names_upgrade;
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, Parameters};
@@ -32,7 +33,7 @@ use crate::deflate::{DeflateConfig, Parameters};
 /// assert_eq!(offer.check(101, headers)?.subprotocol, Some("superchat"));
 /// # Ok::<(), sockless::handshake::HandshakeError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Offer<'o> {
     /// `None` in an extended CONNECT.
     accept: Option<[u8; 28]>,
@@ -212,6 +213,17 @@ impl<'o> Offer<'o> {
         } else {
             Err(HandshakeError::UnofferedSubprotocol)
         }
+    }
+}
+
+/// Without the subprotocols, in which there may be secrets.
+impl fmt::Debug for Offer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("is_extended_connect", &self.accept.is_none())
+            .field("subprotocols", &Hidden(self.subprotocols.len()))
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use core::fmt;
 use super::authority::Authority;
 use super::error::HandshakeError;
 use super::list::tokens;
-use super::syntax::{Headers, ascii, values};
+use super::syntax::{Headers, WithoutQuery, ascii, values};
 
 /// A request that a server received, found to be right (RFC 6455 §4.2.1); comes in
 /// [`Event::Request`](crate::Event::Request).
@@ -151,11 +151,12 @@ impl Request {
     }
 }
 
+/// Without the query and the values of most fields, which may be secrets; see [`Headers`].
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method())
-            .field("target", &self.target())
+            .field("target", &WithoutQuery(self.target()))
             .field("headers", &self.headers())
             .finish()
     }

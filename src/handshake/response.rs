@@ -42,6 +42,16 @@ pub struct Response {
     body: Vec<u8>,
     /// Whether the body is all of the body.
     is_complete: bool,
+    #[cfg(feature = "deflate")]
+    compression: CompressionChoice,
+}
+
+/// Whether compression is agreed to where it can be.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CompressionChoice {
+    Agreed,
+    Declined,
 }
 
 impl Default for Response {
@@ -66,6 +76,8 @@ impl Response {
             subprotocol: None,
             body: Vec::new(),
             is_complete: true,
+            #[cfg(feature = "deflate")]
+            compression: CompressionChoice::Agreed,
         }
     }
 
@@ -78,6 +90,33 @@ impl Response {
     #[must_use]
     pub fn with_subprotocol(mut self, name: &str) -> Self {
         self.subprotocol = Some(name.into());
+        self
+    }
+
+    /// Declines compression, though [`Config::deflate`](crate::Config::deflate) is set and the client offers
+    /// it (RFC 7692 §5.1): the 101 agrees to no extension, and
+    /// [`Connection::deflate`](crate::Connection::deflate) is `None`.
+    ///
+    /// For one client among others whose inflater is broken; its `User-Agent` may tell. Whoever answers
+    /// with an HTTP stack of its own declines by leaving `Sec-WebSocket-Extensions` out, and opens the
+    /// connection with [`Connection::upgraded`](crate::Connection::upgraded).
+    ///
+    /// ```
+    /// use sockless::{Request, Response};
+    ///
+    /// fn answer(request: &Request) -> Response {
+    ///     let is_broken = |agent: &[u8]| agent.windows(11).any(|part| part == b"Version/15.");
+    ///     match request.header("user-agent") {
+    ///         Some(agent) if is_broken(agent) => Response::default().without_compression(),
+    ///         _ => Response::default(),
+    ///     }
+    /// }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    #[must_use]
+    pub const fn without_compression(mut self) -> Self {
+        self.compression = CompressionChoice::Declined;
         self
     }
 
@@ -193,6 +232,11 @@ impl Response {
         (self.body, self.is_complete) = (body, is_complete);
     }
 
+    #[cfg(feature = "deflate")]
+    pub(super) const fn declines_compression(&self) -> bool {
+        matches!(self.compression, CompressionChoice::Declined)
+    }
+
     /// Appends the header lines that are the caller's.
     pub(super) fn write_fields(&self, out: &mut Vec<u8>) {
         // R093: a response that was received, and is passed on, has fields of its own handshake and
@@ -203,6 +247,7 @@ impl Response {
     }
 }
 
+/// Without the values of most fields, which may be secrets; see [`Headers`]. The body is printed.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")

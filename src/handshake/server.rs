@@ -148,7 +148,11 @@ impl ServerHandshake {
     }
 
     /// Appends the 101 that opens the connection; on an error, nothing.
-    pub(crate) fn accept(&self, response: &Response, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub(crate) fn accept(
+        &mut self,
+        response: &Response,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
         let (accept, offered) = match &self.pending {
             Some(Pending::Upgrade {
                 accept,
@@ -191,6 +195,11 @@ impl ServerHandshake {
                 end,
             ],
         );
+        // R411: the answer decides, for this request alone (RFC 7692 §5.1).
+        #[cfg(feature = "deflate")]
+        if response.declines_compression() {
+            self.deflate = None;
+        }
         #[cfg(feature = "deflate")]
         if let Some((parameters, _)) = self.agreed() {
             // R293: the header only if there is something to say.

@@ -42,11 +42,72 @@ impl<'h> Iterator for Headers<'h> {
     }
 }
 
+/// With the values of fields that have nothing secret in them, and the lengths of all other values: a
+/// cookie or a token must not get into a log by `{:?}`.
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text =
-            |(name, value): (_, &'_ [u8])| (name, alloc::format!("{}", value.escape_ascii()));
-        f.debug_map().entries(self.clone().map(text)).finish()
+        let printed = |(name, value)| (name, Printed { name, value });
+        f.debug_map().entries(self.clone().map(printed)).finish()
+    }
+}
+
+/// The value of a field, as it is printed.
+struct Printed<'h> {
+    name: &'h str,
+    value: &'h [u8],
+}
+
+impl fmt::Debug for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // R410: those that the handshake reads, or that say what spoke; not `Sec-WebSocket-Protocol`, in
+        // which pages send tokens, for they have no other field.
+        const PUBLIC: [&str; 15] = [
+            "connection",
+            "content-length",
+            "content-type",
+            "date",
+            "host",
+            "origin",
+            "retry-after",
+            "sec-websocket-accept",
+            "sec-websocket-extensions",
+            "sec-websocket-version",
+            "server",
+            "transfer-encoding",
+            "upgrade",
+            "user-agent",
+            "www-authenticate",
+        ];
+        if PUBLIC
+            .iter()
+            .any(|public| self.name.eq_ignore_ascii_case(public))
+        {
+            write!(f, "\"{}\"", self.value.escape_ascii())
+        } else {
+            Hidden(self.value.len()).fmt(f)
+        }
+    }
+}
+
+/// Stands for so many bytes that may be secret.
+pub(super) struct Hidden(pub(super) usize);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0)
+    }
+}
+
+/// A request target, printed without its query, where tokens stand: R410.
+pub(super) struct WithoutQuery<'a>(pub(super) &'a str);
+
+impl fmt::Debug for WithoutQuery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(target) = self;
+        match target.split_once('?') {
+            Some((path, query)) => write!(f, "\"{path}?\"{:?}", Hidden(query.len())),
+            None => write!(f, "\"{target}\""),
+        }
     }
 }
 
