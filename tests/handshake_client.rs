@@ -3,7 +3,7 @@
 mod handshake_support;
 
 use handshake_support::{ACCEPT, Head, KEY, Outcome, ask, asking, fixed_entropy, written};
-use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri};
+use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri, Offer};
 use sockless::{
     ClientRequest, Config, Connection, EntropyError, Error, Event, Response, SendError, State,
 };
@@ -902,6 +902,23 @@ fn r041_malformed_subprotocol() {
     ] {
         let outcome = answered(&Config::default(), values);
         check_failure(&outcome, HandshakeError::InvalidSubprotocol);
+    }
+}
+
+/// §4.2.2 (5): no subprotocol is no field; the empty one is no legal value, not even where none was asked for.
+#[test]
+fn r041_empty_subprotocol_where_none_was_asked_for() {
+    for value in ["", " \t", ","] {
+        let head = Head::response().add("Sec-WebSocket-Protocol", value);
+        fails(&head, HandshakeError::InvalidSubprotocol);
+        let fields = [
+            ("upgrade", "websocket"),
+            ("connection", "upgrade"),
+            ("sec-websocket-accept", ACCEPT),
+            ("sec-websocket-protocol", value),
+        ];
+        let checked = Offer::new(KEY.as_bytes()).check(101, fields);
+        assert_eq!(checked.err(), Some(HandshakeError::InvalidSubprotocol));
     }
 }
 

@@ -114,7 +114,9 @@ pub enum HandshakeError {
     UnacceptableExtension,
     /// The server chose a subprotocol that was not offered (§4.1).
     UnofferedSubprotocol,
-    /// `Sec-WebSocket-Protocol` is repeated or not one token (§11.3.4).
+    /// `Sec-WebSocket-Protocol` is repeated or not one token (§11.3.4). Nor may it be empty, not even where no
+    /// subprotocol was asked for: a server that chooses none leaves the field out (§4.2.2). Some send it so
+    /// all the same; Chromium fails them as well, Firefox does not.
     InvalidSubprotocol,
     /// The server chose none of the subprotocols, and
     /// [`Config::require_subprotocol`](crate::Config::require_subprotocol) is set.
