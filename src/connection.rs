@@ -319,7 +319,7 @@ impl Connection {
             .queue
             .text(|out| handshake.accept(&response, out))?;
         #[cfg(feature = "deflate")]
-        if let Some((agreed, deflate)) = handshake.agreed() {
+        if let Some((agreed, deflate)) = handshake.agreed(&response) {
             self.receiver.inflate_with(&agreed, deflate);
             self.sender.deflate_with(&agreed, deflate);
         }

@@ -148,11 +148,7 @@ impl ServerHandshake {
     }
 
     /// Appends the 101 that opens the connection; on an error, nothing.
-    pub(crate) fn accept(
-        &mut self,
-        response: &Response,
-        out: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
+    pub(crate) fn accept(&self, response: &Response, out: &mut Vec<u8>) -> Result<(), SendError> {
         let (accept, offered) = match &self.pending {
             Some(Pending::Upgrade {
                 accept,
@@ -195,13 +191,8 @@ impl ServerHandshake {
                 end,
             ],
         );
-        // R411: the answer decides, for this request alone (RFC 7692 §5.1).
         #[cfg(feature = "deflate")]
-        if response.declines_compression() {
-            self.deflate = None;
-        }
-        #[cfg(feature = "deflate")]
-        if let Some((parameters, _)) = self.agreed() {
+        if let Some((parameters, _)) = self.agreed(response) {
             // R293: the header only if there is something to say.
             let element = parameters.to_string();
             push_field(out, "Sec-WebSocket-Extensions", element.as_bytes());
@@ -211,9 +202,13 @@ impl ServerHandshake {
         Ok(())
     }
 
-    /// How messages are compressed, if they are.
+    /// How messages are compressed behind this answer, if they are.
     #[cfg(feature = "deflate")]
-    pub(crate) fn agreed(&self) -> Option<(Parameters, &DeflateConfig)> {
+    pub(crate) fn agreed(&self, response: &Response) -> Option<(Parameters, &DeflateConfig)> {
+        // R411: the answer decides, for this request alone (RFC 7692 §5.1).
+        if response.declines_compression() {
+            return None;
+        }
         match (&self.pending, &self.deflate) {
             (
                 Some(Pending::Upgrade {
