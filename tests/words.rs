@@ -225,29 +225,22 @@ fn phrases_of_statuses() {
 
 #[test]
 fn what_a_peer_sent_is_escaped() {
-    let hostile = Head::request().add("X", b"\xff\"\t\xe2\x80\xa8");
+    let hostile = Head::request().add("User-Agent", b"\xff\"\t\xe2\x80\xa8");
     let shown = match &accepting(&hostile.bytes()).events[0] {
         Event::Request(request) => format!("{request:?}"),
         other => panic!("{other:?}"),
     };
-    for part in [
-        "\"GET\"",
-        "/chat?room=1",
-        r"\\xff",
-        r"\\t",
-        r"\\xe2\\x80\\xa8",
-        "Host",
-    ] {
+    for part in ["\"GET\"", "/chat?", r#""\xff\"\t\xe2\x80\xa8""#, "Host"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(shown.is_ascii() && !shown.contains(char::is_control));
 
     let refusal = Head::status("HTTP/1.1 403 No")
-        .add("X", b"\xff")
+        .add("Server", b"\xff")
         .add("Content-Length", "3");
     let bytes = [&refusal.bytes()[..], b"\r\n\xff"].concat();
     let shown = format!("{:?}", asking(&bytes).events);
-    for part in ["403", r"\\xff", r"\r\n\xff"] {
+    for part in ["403", r#""Server": "\xff""#, r"\r\n\xff"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(shown.is_ascii() && !shown.contains(char::is_control));
@@ -263,7 +256,7 @@ fn secrets_of_the_caller_are_not_shown() {
         .with_header("Authorization", "Bearer secret")
         .unwrap();
     let shown = format!("{request:?}");
-    for part in ["\"h\"", "81", "/p?q", "chat"] {
+    for part in ["\"h\"", "81", "\"/p?\"<1 bytes>", "<4 bytes>"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(!shown.contains("secret"));
