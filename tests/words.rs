@@ -279,6 +279,7 @@ fn secrets_of_the_caller_are_not_shown() {
 #[test]
 fn how_a_connection_did_not_open() {
     let mut ws = Connection::server(Config::default());
+    assert!(ws.receive(&mut &mut b"GET ".to_vec()[..]).is_none());
     assert_eq!(
         ws.end_of_stream().to_string(),
         "connection failed: opening handshake: transport ended before it was complete"
