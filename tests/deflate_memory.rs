@@ -11,7 +11,8 @@ use common::*;
 use counting::measured;
 use deflate_support::*;
 use sockless::deflate::Parameters;
-use sockless::{Config, Connection, DeflateConfig, Delivery, Error, Event, Role};
+use sockless::frame::{Header, Opcode};
+use sockless::{Config, Connection, DeflateConfig, Delivery, Error, Event, Fin, Role};
 
 fn exchange(from: &mut Connection, to: &mut Connection, message: &str) {
     from.send_text(message).unwrap();
@@ -57,7 +58,7 @@ fn t45_idle_connections_hold_no_codec() {
 
 #[test]
 fn t46_takeover_costs_what_the_documentation_says() {
-    for (bits, sent_kib, received) in [(15, 288, 32 << 10), (12, 155, 4 << 10), (9, 136, 512)] {
+    for (bits, sent_kib, received) in [(15, 296, 32 << 10), (12, 159, 4 << 10), (9, 136, 512)] {
         let (mut sends, mut receives) = (windows(bits), windows(bits));
         sends.client_no_context_takeover = true;
         receives.server_no_context_takeover = true;
@@ -202,6 +203,68 @@ fn compressed_stored(data: &[u8]) -> Vec<u8> {
     [&stored(data)[..], b"\x00"].concat()
 }
 
+/// R396: what compresses goes with the Close that ends all sending, whoever began to close; what inflates
+/// with the Close that ends all receiving.
+#[test]
+fn r396_t72_codecs_go_with_the_connection() {
+    let said = prose(1, 4096);
+    let close = frame(Role::Client, FIN | CLOSE, b"");
+    let broken = frame(Role::Client, FIN | 3, b"");
+    let mut begun = header(Role::Client, FIN | RSV1 | BINARY, 100);
+    begun.extend(b"123");
+    type End<'a> = &'a dyn Fn(&mut Connection);
+    let ends: [(&str, End<'_>, isize); 6] = [
+        ("its own Close", &|ws| ws.close_without_code().unwrap(), 33),
+        ("the peer's Close", &|ws| drop(feed(ws, &close)), 1),
+        ("a failure", &|ws| drop(feed(ws, &broken)), 1),
+        ("the end of the stream", &|ws| drop(ws.end_of_stream()), 1),
+        (
+            "a Close in pieces",
+            &|ws| {
+                ws.send_frame_header(&Header {
+                    fin: true,
+                    rsv1: false,
+                    opcode: Opcode::Close,
+                    mask: None,
+                    payload_len: 2,
+                })
+                .unwrap();
+                ws.send_frame_payload(&[3, 232]).unwrap();
+            },
+            33,
+        ),
+        (
+            "an end in the middle of messages",
+            &|ws| {
+                ws.send_text_part("part", Fin::More).unwrap();
+                feed(ws, &begun);
+                ws.end_of_stream();
+            },
+            1,
+        ),
+    ];
+    for (name, end, left) in ends {
+        let mut client = open_eager(Role::Client, plain());
+        let config = Config::default().deflate(eager());
+        // The codecs that wait are nobody's.
+        let mut other = open_with(Role::Server, plain(), config.clone());
+        exchange(&mut client, &mut other, &said);
+        let mut client = open_eager(Role::Client, plain());
+        let ((), total) = measured(|| {
+            let mut ws = open_with(Role::Server, plain(), config.clone());
+            for _ in 0..10 {
+                exchange(&mut client, &mut ws, &said);
+                exchange(&mut ws, &mut client, &said);
+            }
+            let ((), freed) = measured(|| end(&mut ws));
+            assert!(freed.held < -(290 << 10), "{name}: {freed:?}");
+            let ((), rest) = measured(|| drop(ws));
+            assert!(-rest.held <= left << 10, "{name}: {rest:?}");
+        });
+        assert!(total.peak > 300 << 10);
+    }
+}
+
 /// T50: what was left half done is not found by the next.
 #[test]
 fn t50_connections_dropped_in_mid_message() {
@@ -214,7 +277,7 @@ fn t50_connections_dropped_in_mid_message() {
             &mut dropped,
             &frame(Role::Client, RSV1 | TEXT, &payload[..cut]),
         );
-        let _ = dropped.send_text_part(&said, sockless::Fin::More);
+        let _ = dropped.send_text_part(&said, Fin::More);
         drop(dropped);
         let mut ws = open_with(Role::Server, no_takeover(), config.clone());
         let wire = frame(Role::Client, FIN | RSV1 | TEXT, &payload);

@@ -107,9 +107,13 @@ impl Deflater {
         }
     }
 
-    /// Begins a stream that refers to nothing before it.
-    pub(super) fn restart(&mut self) {
+    /// Begins a stream that refers to nothing before it but `window`, given in order.
+    pub(super) fn restart(&mut self, window: [&[u8]; 2]) {
         self.deflate.reset();
+        for run in window.into_iter().filter(|run| !run.is_empty()) {
+            let taken = self.deflate.set_dictionary(run);
+            debug_assert!(taken.is_ok(), "always, at the start of a raw stream");
+        }
     }
 
     /// Appends the compressed form of `data`, which is not empty: whole bytes that end with an empty

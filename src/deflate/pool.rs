@@ -55,7 +55,7 @@ impl Pool {
         };
         match kept {
             Some(mut deflater) => {
-                deflater.restart();
+                deflater.restart([&[]; 2]);
                 deflater
             }
             None => Deflater::new(level, window_bits),
