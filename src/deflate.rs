@@ -119,6 +119,7 @@ pub struct DeflateConfig {
     client_context: Context,
     server_max_window_bits: u8,
     client_max_window_bits: u8,
+    client_bits: ClientBits,
     level: u8,
     threshold: usize,
     max_ratio: u32,
@@ -130,6 +131,13 @@ pub struct DeflateConfig {
 enum Context {
     Takeover,
     NoTakeover,
+}
+
+/// Whether a client's offer has `client_max_window_bits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClientBits {
+    Offered,
+    Unmentioned,
 }
 
 /// Which of the messages that are sent get compressed; see
@@ -160,6 +168,7 @@ impl DeflateConfig {
             client_context: Context::NoTakeover,
             server_max_window_bits: 15,
             client_max_window_bits: 15,
+            client_bits: ClientBits::Offered,
             level: 6,
             threshold: 64,
             max_ratio: u32::MAX,
@@ -196,11 +205,28 @@ impl DeflateConfig {
     /// How far back the client's messages may refer, as
     /// [`server_max_window_bits`](Self::server_max_window_bits). Default: 15. (§7.1.2.2)
     ///
-    /// A server can only ask for less if the client's offer allows it; where it does not, 15 is
-    /// agreed.
+    /// A server can only ask for less if the client's offer allows it; where it does not, nothing is asked
+    /// for, and 15 is agreed.
+    ///
+    /// Do not ask for 8 as a server unless you know your clients: zlib cannot compress with a window that
+    /// small. A client that is built on it, as most are, gives up the connection, or breaks it with its
+    /// first long message. A client of this crate sends everything uncompressed. Ask for 9 or more.
     #[must_use]
     pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_max_window_bits = clamp(bits);
+        self
+    }
+
+    /// Leaves `client_max_window_bits` out of a client's offer, for servers that refuse an offer with it.
+    /// Default: it is in the offer, so that the server may set the client's window. (§7.1.2.2)
+    ///
+    /// A server that sets the window all the same fails the handshake with
+    /// [`HandshakeError::UnacceptableExtension`](crate::handshake::HandshakeError::UnacceptableExtension).
+    /// The client keeps to its own [`client_max_window_bits`](Self::client_max_window_bits) in any case. As a
+    /// server it has no effect.
+    #[must_use]
+    pub const fn without_client_max_window_bits(mut self) -> Self {
+        self.client_bits = ClientBits::Unmentioned;
         self
     }
 
