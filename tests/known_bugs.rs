@@ -56,7 +56,10 @@ fn named(folder: &Path, into: &mut BTreeMap<u8, String>) -> io::Result<()> {
 #[test]
 fn every_known_bug_has_a_test() {
     let listed = listed();
-    assert_eq!(listed, (1..=55).collect(), "the list was understood");
+    assert!(
+        listed.is_superset(&(1..=55).collect()),
+        "the list was understood"
+    );
     let mut tested = BTreeMap::new();
     for folder in ["tests", "fuzz/src"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
