@@ -254,7 +254,11 @@ impl Receiver {
     /// As [`Connection::gathered_amount`](crate::Connection::gathered_amount).
     #[must_use]
     pub fn gathered_amount(&self) -> usize {
-        self.assembler.held()
+        #[cfg(feature = "deflate")]
+        let inflating = self.inflating_held();
+        #[cfg(not(feature = "deflate"))]
+        let inflating = 0;
+        self.assembler.held() + inflating
     }
 
     /// The peer's Close, once it has been received (§7.1.4).

@@ -44,7 +44,6 @@ impl Receiver {
     }
 
     /// The memory that inflating the message in progress takes, in bytes.
-    #[allow(dead_code, reason = "for what a connection holds in all")]
     pub(crate) fn inflating_held(&self) -> usize {
         self.inbound.as_deref().map_or(0, Inbound::held)
     }
