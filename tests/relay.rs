@@ -473,48 +473,73 @@ fn r199_t61_half_a_close_is_none() {
 #[test]
 fn r198_t62_the_peer_closed_first() {
     for role in ROLES {
-        let theirs = frame(peer(role), FIN | CLOSE, &close_body(4000, ""));
-        type Answer = fn(&mut Sender);
-        let answers: [Answer; 2] = [
-            |sender| {
-                sender.send_frame_header(&whole(Opcode::Close, 2)).unwrap();
-                sender.send_frame_payload(&close_body(4000, "")).unwrap();
-            },
-            |sender| sender.close(CloseCode::new(4000).unwrap(), "").unwrap(),
-        ];
-        for answer in answers {
-            for answered_before in [false, true] {
-                let (mut receiver, mut sender) = raw(role).split().unwrap();
-                if answered_before {
-                    answer(&mut sender);
-                    let _ = sender.take_output();
+        for theirs in [&close_body(4000, "")[..], b""] {
+            the_peer_closed_first(role, &frame(peer(role), FIN | CLOSE, theirs));
+        }
+    }
+}
+
+fn the_peer_closed_first(role: Role, theirs: &[u8]) {
+    type Answer = fn(&mut Sender);
+    let answers: [Answer; 2] = [
+        |sender| {
+            sender.send_frame_header(&whole(Opcode::Close, 2)).unwrap();
+            sender.send_frame_payload(&close_body(4000, "")).unwrap();
+        },
+        |sender| sender.close(CloseCode::new(4000).unwrap(), "").unwrap(),
+    ];
+    for answer in answers {
+        for answered_before in [false, true] {
+            let (mut receiver, mut sender) = raw(role).split().unwrap();
+            if answered_before {
+                answer(&mut sender);
+                let _ = sender.take_output();
+            }
+            let mut bytes = theirs.to_vec();
+            let mut input = &mut bytes[..];
+            while let Some((_, obligation)) = receiver.receive(&mut input) {
+                obligation
+                    .map_or(Ok(()), |owed| sender.fulfill(owed))
+                    .unwrap();
+            }
+            if !answered_before {
+                // The other end may have more to say before it closes.
+                assert!(!sender.is_finished());
+                sender.send_frame_header(&whole(Opcode::Text, 0)).unwrap();
+                answer(&mut sender);
+                assert!(!sender.is_finished(), "it is to be written");
+                let _ = sender.take_output();
+            }
+            assert!(sender.is_finished());
+            assert_eq!(sender.send_pong(b""), Err(SendError::Closed));
+            let mut ws = Connection::join(receiver, sender);
+            let end = match role {
+                Role::Server => Transport::ShutWrite,
+                Role::Client => Transport::Keep,
+            };
+            assert_eq!(ws.transport(), end);
+            let ending = ws.end_of_stream();
+            let first = if answered_before { role } else { peer(role) };
+            assert_eq!((ending.clean, ending.closed_first), (true, Some(first)));
+        }
+    }
+}
+
+/// R161, R206: a message that the peer's Close cuts off is truncated, whichever way it is handed over.
+#[test]
+fn r161_r206_a_close_that_cuts_a_message_off() {
+    for role in ROLES {
+        for delivery in [Delivery::Messages, Delivery::Parts, Delivery::Frames] {
+            for body in [&close_body(1000, "")[..], b""] {
+                for (first, truncated) in [(TEXT, true), (FIN | TEXT, false)] {
+                    let message = frame(peer(role), first, b"half");
+                    let wire = [message, frame(peer(role), FIN | CLOSE, body)].concat();
+                    for cuts in [Vec::new(), (1..wire.len()).collect()] {
+                        let config = Config::default().delivery(delivery);
+                        let ending = run(role, config, &wire, &cuts).ending;
+                        assert_eq!(ending.truncated, truncated, "{delivery:?}");
+                    }
                 }
-                let mut bytes = theirs.clone();
-                let mut input = &mut bytes[..];
-                while let Some((_, obligation)) = receiver.receive(&mut input) {
-                    obligation
-                        .map_or(Ok(()), |owed| sender.fulfill(owed))
-                        .unwrap();
-                }
-                if !answered_before {
-                    // The other end may have more to say before it closes.
-                    assert!(!sender.is_finished());
-                    sender.send_frame_header(&whole(Opcode::Text, 0)).unwrap();
-                    answer(&mut sender);
-                    assert!(!sender.is_finished(), "it is to be written");
-                    let _ = sender.take_output();
-                }
-                assert!(sender.is_finished());
-                assert_eq!(sender.send_pong(b""), Err(SendError::Closed));
-                let mut ws = Connection::join(receiver, sender);
-                let end = match role {
-                    Role::Server => Transport::ShutWrite,
-                    Role::Client => Transport::Keep,
-                };
-                assert_eq!(ws.transport(), end);
-                let ending = ws.end_of_stream();
-                let first = if answered_before { role } else { peer(role) };
-                assert_eq!((ending.clean, ending.closed_first), (true, Some(first)));
             }
         }
     }

@@ -428,7 +428,7 @@ impl Receiver {
             self.heard.was_message();
         }
         if self.delivery == Delivery::Frames {
-            return self.begin_frame(header).map(Some);
+            return self.begin_frame(header, reply).map(Some);
         }
         let whole = usize::try_from(header.payload_len)
             .ok()
@@ -559,7 +559,11 @@ impl Receiver {
     }
 
     /// Begins a frame that is handed over as a frame.
-    fn begin_frame(&mut self, header: &Header) -> Result<Event<'static>, Error> {
+    fn begin_frame(
+        &mut self,
+        header: &Header,
+        reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
+    ) -> Result<Event<'static>, Error> {
         if header.opcode.is_control() {
             self.control.clear();
         } else {
@@ -572,6 +576,10 @@ impl Receiver {
             mask: header.mask,
             rest: header.payload_len,
         };
+        if header.payload_len == 0 {
+            // No piece follows that could end it.
+            self.end_frame_piece(&[], reply);
+        }
         Ok(Event::FrameHeader(*header))
     }
 
@@ -593,6 +601,7 @@ impl Receiver {
                 // What it says is the ends' business; what can be read of it, the ending tells.
                 let close = Close::from_body(&self.control).unwrap_or_default();
                 let _ = reply(Reply::PeerClosed);
+                self.cut_off = !self.assembler.is_idle();
                 self.shut();
                 self.ended = Ended::Closed(close);
             } else if fin && !opcode.is_control() {
