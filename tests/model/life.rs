@@ -142,7 +142,7 @@ impl Life {
                 let (first, second) = (self.next_ping(), self.next_ping());
                 self.peer(&[(FIN | PING, &[first]), (FIN | PING, &[second])])
             }
-            Move::PeerPong => match self.rfc.latest_ping.clone() {
+            Move::PeerPong => match self.rfc.latest_ping.take() {
                 Some(payload) => self.peer(&[(FIN | PONG, &payload)]),
                 None => Ok(Effect::None),
             },

@@ -93,7 +93,7 @@ pub(crate) enum Move {
     PeerPing,
     PeerLongPing,
     PeerTwoPings,
-    /// The right answer to the last ping that it has got.
+    /// The right answer to the last ping that it has got, once.
     PeerPong,
     PeerIdlePong,
     PeerClose,

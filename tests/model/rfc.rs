@@ -165,7 +165,7 @@ pub(crate) struct Rfc {
     pub(crate) queued: usize,
     /// How many pings the caller did not send.
     pub(crate) keepalive_pings: usize,
-    /// The last ping that the peer has got (§5.5.3: it need answer no other).
+    /// The last ping that the peer has got and not answered (§5.5.3: it need answer no other).
     pub(crate) latest_ping: Option<Vec<u8>>,
 }
 
