@@ -67,7 +67,7 @@ fn sequence(random: &mut Random) -> Vec<Move> {
     let mut in_message = false;
     let mut moves = Vec::with_capacity(LEN);
     while moves.len() < LEN {
-        let next = choose(random, &Move::ALL);
+        let next = choose(random, Move::ALL);
         let rare = match next {
             Move::PeerMiddle | Move::PeerLast => !in_message,
             _ if RISKY.contains(&next) => in_message || next == Move::PeerCompressed,
@@ -218,7 +218,7 @@ fn pair_sequence(random: &mut Random) -> Vec<PairMove> {
         let of_time = matches!(next, Second | Timeout | Interval);
         writes || of_time || (*next as usize) < PeerText as usize
     };
-    let moves: Vec<Move> = Move::ALL.into_iter().filter(of_a_caller).collect();
+    let moves: Vec<Move> = Move::ALL.iter().copied().filter(of_a_caller).collect();
     let risk = choose(random, &[4, 30, 300]);
     let mut sequence = Vec::new();
     while sequence.len() < LEN {

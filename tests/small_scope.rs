@@ -3,10 +3,10 @@
 //! `cargo test` plays the short ones. For the deep run, of a minute or two in release:
 //! `SOCKLESS_DEPTH=4 cargo test --release --all-features --test small_scope -- --nocapture`.
 //!
-//! What is covered: from each [setup](model::setups) every sequence of `depth` moves out of all that there are,
-//! and of two more out of each [theme](THEMES), where it is about messages with compression and else without; where
-//! reads are cut, of one less. Behind each, a live peer and a good
-//! caller bring the connection to its end ([`Life::settle`](model::Life::settle)), in some twenty moves more.
+//! What is covered: from each [setup](model::setups) every sequence of `depth` moves out of all that there are, and
+//! of half as many more out of each [theme](THEMES), without compression unless the theme is about that; where reads
+//! are cut, of one less. Behind each, a live peer and a good caller bring the connection to its end
+//! ([`Life::settle`](model::Life::settle)), in some twenty moves more.
 //!
 //! A move without effect (a call that is refused, a write of nothing, bytes behind the end) is played and checked,
 //! and so is the end behind it, but no other move follows it: what follows is what follows without it. Nothing else
@@ -122,13 +122,13 @@ fn every_sequence_of_moves() {
         .and_then(|depth| depth.parse().ok())
         .unwrap_or(2);
     let mut searches = vec![
-        ("all moves", &Move::ALL[..], Reads::Whole, depth),
-        ("all moves", &Move::ALL[..], Reads::InTwo, depth - 1),
-        ("all moves", &Move::ALL[..], Reads::ByteByByte, depth - 1),
+        ("all moves", Move::ALL, Reads::Whole, depth),
+        ("all moves", Move::ALL, Reads::InTwo, depth - 1),
+        ("all moves", Move::ALL, Reads::ByteByByte, depth - 1),
     ];
     for (name, moves) in THEMES {
-        searches.push((name, moves, Reads::Whole, depth + 2));
-        searches.push((name, moves, Reads::ByteByByte, depth + 1));
+        searches.push((name, moves, Reads::Whole, depth + depth / 2));
+        searches.push((name, moves, Reads::ByteByByte, depth + depth / 2 - 1));
     }
     let mut finds = BTreeMap::new();
     let (mut sequences, mut moves) = (0, 0);

@@ -10,7 +10,7 @@ use sockless::{
 
 use super::rfc::{Call, End, Rfc, Seen};
 use super::time::{CLOSE_TIMEOUT, INTERVAL, Standing, TIMEOUT, Time};
-use super::{Effect, Fault, Move, Reads, Setup, ensure};
+use super::{Effect, Fault, Move, Reads, Setup, ensure, ensure_same};
 use crate::common::*;
 
 /// Above this many bytes of output only the latest ping is answered.
@@ -224,21 +224,17 @@ impl Life {
         on_model: impl FnOnce(&mut Rfc),
     ) -> Result<Effect, Fault> {
         let allowed = self.rfc.allows(call);
-        ensure!(
-            sent.is_ok() == allowed,
-            "a call succeeds if the RFC allows it",
-            "{sent:?}"
+        ensure_same!(
+            sent.is_ok(),
+            allowed,
+            "a call succeeds if the RFC allows it"
         );
         if allowed {
             on_model(&mut self.rfc);
             return Ok(Effect::Some);
         }
         let after = self.pending();
-        ensure!(
-            after == before,
-            "a SendError changes nothing on the wire",
-            "{sent:?}: {before} and {after}"
-        );
+        ensure_same!(after, before, "a SendError changes nothing on the wire");
         Ok(Effect::None)
     }
 
@@ -299,10 +295,10 @@ impl Life {
         };
         let open = self.rfc.is_open();
         let split = ws.split();
-        ensure!(
-            split.is_ok() == open,
-            "what is open can be split, and nothing else",
-            "{open}"
+        ensure_same!(
+            split.is_ok(),
+            open,
+            "what is open can be split, and nothing else"
         );
         let effect = if open { Effect::Some } else { Effect::None };
         self.ends = match split {
@@ -326,7 +322,7 @@ impl Life {
         if let Ends::Split(_, sender) = &mut self.ends {
             for owed in self.owed.drain(..) {
                 let done = sender.fulfill(owed);
-                ensure!(done.is_ok(), "what is owed is sent", "{done:?}");
+                ensure!(done.is_ok(), "what is owed is sent", done);
             }
         }
         self.rfc.carry();
@@ -354,11 +350,10 @@ impl Life {
                 bytes
             }
         });
-        ensure!(
-            bytes.len() == len.min(pending),
-            "output is as long as is said",
-            "{} of {pending}",
-            bytes.len()
+        ensure_same!(
+            bytes.len(),
+            len.min(pending),
+            "output is as long as is said"
         );
         self.written += bytes.len();
         self.wire.extend(&bytes);
@@ -391,14 +386,14 @@ impl Life {
         ensure!(
             !due.pong_timeout.must || failure == Some(Seen::Fail(1011)),
             "a peer that is silent after a ping is given up (§5.5.2)",
-            "{due:?}"
+            due
         );
         match failure {
             Some(Seen::Fail(1011)) => {
                 ensure!(
                     due.pong_timeout.may,
                     "a peer that sent anything in time is alive (§5.5.2)",
-                    "{due:?}"
+                    due
                 );
                 self.rfc.fail(1011);
                 self.carry()?;
@@ -410,24 +405,24 @@ impl Life {
         ensure!(
             ended || !due.close_timeout.must,
             "the end is not waited for longer than is set (§7.1.1)",
-            "{due:?}"
+            due
         );
         ensure!(
             due.close_timeout.may || !ended || self.rfc.died,
             "the end is waited for as long as is set (§7.1.1)",
-            "{due:?}"
+            due
         );
         self.rfc.died |= ended;
         let pinged = self.pending() > before && !self.rfc.is_deaf();
         ensure!(
             due.ping.may || !pinged,
             "a keepalive ping waits for its interval",
-            "{due:?}"
+            due
         );
         ensure!(
             pinged || !due.ping.must || self.rfc.is_deaf(),
             "a keepalive ping goes out at its interval",
-            "{due:?}"
+            due
         );
         if pinged {
             self.rfc.queued += 14;
@@ -485,10 +480,10 @@ impl Life {
         for piece in bytes.chunks(read) {
             self.read(piece, &mut seen)?;
         }
-        ensure!(
-            seen == expected,
-            "what arrives is seen, however it is cut (§6.2)",
-            "{seen:02x?} and not {expected:02x?}"
+        ensure_same!(
+            seen,
+            expected,
+            "what arrives is seen, however it is cut (§6.2)"
         );
         if matches!(self.ends, Ends::Joined(_)) {
             self.carry()?;
@@ -514,7 +509,7 @@ impl Life {
             ensure!(
                 calls <= 2 * piece.len() + 2,
                 "an event for each byte at most",
-                "{calls}"
+                calls
             );
             match event {
                 Event::TextPart { text, first, fin } => {
@@ -527,7 +522,7 @@ impl Life {
                     ensure!(
                         self.partial_header.is_none(),
                         "a frame begins behind another (§5.4)",
-                        "{header:?}"
+                        header
                     );
                     self.partial_header = Some(header);
                     seen.extend(self.take_frame());
@@ -539,7 +534,7 @@ impl Life {
                 event => seen.push(see(&event)),
             }
         }
-        ensure!(input.is_empty(), "all input is used", "{}", input.len());
+        ensure!(input.is_empty(), "all input is used", input.len());
         Ok(())
     }
 
@@ -553,7 +548,7 @@ impl Life {
         ensure!(
             !first || self.partial.is_empty(),
             "a part is the first once (§5.4)",
-            "{data:02x?}"
+            data
         );
         self.partial.extend(data);
         Ok(match fin {
@@ -594,10 +589,10 @@ impl Life {
             failed: (ending.error).map(|error| error.close_code().map_or(0, CloseCode::get)),
             truncated: ending.truncated,
         };
-        ensure!(
-            end == expected,
-            "the ending says how it was (§7.1.4 to §7.1.6)",
-            "{end:?} and not {expected:?}"
+        ensure_same!(
+            end,
+            expected,
+            "the ending says how it was (§7.1.4 to §7.1.6)"
         );
         let again = ws.end_of_stream();
         let mut bytes = frame(peer(self.setup.role), FIN | TEXT, b"late");
@@ -606,7 +601,7 @@ impl Life {
         ensure!(
             again == ending && late == (None, None) && refused,
             "nothing comes behind the end",
-            "{again:?}, {late:?}, {refused}"
+            (&again, &late, &refused)
         );
         Ok(())
     }
@@ -618,17 +613,11 @@ impl Life {
         }
         let pending = self.pending();
         let outputs: usize = sending!(self, ws => ws.outputs().map(<[u8]>::len).sum());
-        ensure!(
-            outputs == pending,
-            "the output is what is buffered",
-            "{outputs} and {pending}"
-        );
+        ensure_same!(outputs, pending, "the output is what is buffered");
         ensure!(
             self.written + pending <= self.rfc.queued,
             "memory for output follows what is sent and owed",
-            "{} and {pending} of {}",
-            self.written,
-            self.rfc.queued
+            (&self.written, &self.rfc.queued, &pending)
         );
         let held = match &self.ends {
             Ends::Joined(ws) => ws.gathered_amount(),
@@ -638,14 +627,13 @@ impl Life {
         ensure!(
             held <= self.rfc.held(),
             "memory for a message follows what has arrived of it (§10.4)",
-            "{held} and not {}",
-            self.rfc.held()
+            (self.rfc.held(), &held)
         );
         let finished = self.rfc.has_finished() && pending == 0;
         match &mut self.ends {
             Ends::Joined(ws) => {
                 let event = ws.poll_event();
-                ensure!(event.is_none(), "no event comes of nothing", "{event:?}");
+                ensure!(event.is_none(), "no event comes of nothing", event);
                 // §7.1.1: a client waits for the server to end the transport.
                 let over = self.rfc.died
                     || finished && (self.rfc.failed.is_some() || self.setup.role == Role::Server);
@@ -655,17 +643,17 @@ impl Life {
                     (false, false) => State::Closing,
                 };
                 let state = (ws.state(), ws.is_closed());
-                ensure!(
-                    state == (expected, over),
-                    "the state is what both ends have done (§7.1)",
-                    "{state:?} and not {expected:?}"
+                ensure_same!(
+                    state,
+                    (expected, over),
+                    "the state is what both ends have done (§7.1)"
                 );
             }
             Ends::Split(_, sender) => {
-                ensure!(
-                    sender.is_finished() == finished,
-                    "the sending half knows when it is done (§7.1.1)",
-                    "{finished}"
+                ensure_same!(
+                    sender.is_finished(),
+                    finished,
+                    "the sending half knows when it is done (§7.1.1)"
                 );
             }
             Ends::Neither => {}

@@ -58,113 +58,38 @@ pub(crate) fn setups(reads: Reads) -> Vec<Setup> {
 }
 
 /// One thing that happens to a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Move {
-    // The caller's calls.
-    Text,
-    Binary,
-    PartMore,
-    PartLast,
-    Ping,
-    Pong,
-    Close,
-    CloseWithoutCode,
-    /// `send_frame_header` for a message of three bytes in one frame.
-    FrameBinary,
-    /// … for the last frame, of one byte, of a message that was begun in parts.
-    FrameContinuation,
-    /// … for a Close of two bytes.
-    FrameClose,
-    /// `send_frame_payload` with one byte, or with all that are missing.
-    PayloadByte,
-    PayloadRest,
-    /// Splits what is joined, and joins what is split.
-    Split,
-    // What is done with the output.
-    WriteByte,
-    WriteHalf,
-    WriteAll,
-    // What the peer sends, in one read.
-    PeerText,
-    PeerBinary,
-    PeerFirst,
-    PeerMiddle,
-    PeerLast,
-    PeerPing,
-    PeerLongPing,
-    PeerTwoPings,
-    /// The right answer to the last ping that it has got, once.
-    PeerPong,
-    PeerIdlePong,
-    PeerClose,
-    PeerEmptyClose,
-    PeerBadClose,
-    /// A reserved opcode.
-    PeerViolation,
-    PeerBadText,
-    PeerCompressed,
-    /// The first two bytes of a text frame, the first half of a frame, and what is missing of one.
-    PeerTwoBytes,
-    PeerHalfText,
-    PeerHalfPing,
-    PeerHalfClose,
-    PeerRest,
-    // Time passes, in seconds.
-    Second,
-    Timeout,
-    Interval,
-    /// The transport ends.
-    End,
+macro_rules! moves {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Move { $($(#[$doc])* $name,)* }
+
+        impl Move {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
 }
 
-impl Move {
-    pub(crate) const ALL: [Self; 42] = {
-        use Move::*;
-        [
-            Text,
-            Binary,
-            PartMore,
-            PartLast,
-            Ping,
-            Pong,
-            Close,
-            CloseWithoutCode,
-            FrameBinary,
-            FrameContinuation,
-            FrameClose,
-            PayloadByte,
-            PayloadRest,
-            Split,
-            WriteByte,
-            WriteHalf,
-            WriteAll,
-            PeerText,
-            PeerBinary,
-            PeerFirst,
-            PeerMiddle,
-            PeerLast,
-            PeerPing,
-            PeerLongPing,
-            PeerTwoPings,
-            PeerPong,
-            PeerIdlePong,
-            PeerClose,
-            PeerEmptyClose,
-            PeerBadClose,
-            PeerViolation,
-            PeerBadText,
-            PeerCompressed,
-            PeerTwoBytes,
-            PeerHalfText,
-            PeerHalfPing,
-            PeerHalfClose,
-            PeerRest,
-            Second,
-            Timeout,
-            Interval,
-            End,
-        ]
-    };
+#[rustfmt::skip]
+moves! {
+    // The caller's calls; `Part…` sends a part of a text, `Frame…` the header of a message of three bytes in one
+    // frame, of the last frame, of one byte, of a message that was begun in parts, or of a Close of two bytes,
+    // `Payload…` one byte of its payload or all that are missing. `Split` joins what is split.
+    Text, Binary, PartMore, PartLast, Ping, Pong, Close, CloseWithoutCode, FrameBinary, FrameContinuation,
+    FrameClose, PayloadByte, PayloadRest, Split,
+    // What is done with the output.
+    WriteByte, WriteHalf, WriteAll,
+    // What the peer sends in one read: messages and fragments, pings, the right answer to the last ping that it has
+    // got, once, and a pong that nobody asked for.
+    PeerText, PeerBinary, PeerCompressed, PeerFirst, PeerMiddle, PeerLast, PeerPing, PeerLongPing, PeerTwoPings,
+    PeerPong, PeerIdlePong,
+    // A Close, a reserved opcode, and text that is none.
+    PeerClose, PeerEmptyClose, PeerBadClose, PeerViolation, PeerBadText,
+    // The first two bytes of a text frame, the first half of a frame, and what is missing of one.
+    PeerTwoBytes, PeerHalfText, PeerHalfPing, PeerHalfClose, PeerRest,
+    // Time passes: a second, or what `time` says.
+    Second, Timeout, Interval,
+    // The transport ends.
+    End,
 }
 
 /// A rule that did not hold.
@@ -263,10 +188,24 @@ pub(crate) fn inflate(_: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns a [`Fault`] unless the condition holds.
 macro_rules! ensure {
-    ($holds:expr, $rule:literal, $($detail:tt)*) => {
+    ($holds:expr, $rule:literal, $detail:expr) => {
         if !$holds {
-            return Err(Fault::new($rule, format!($($detail)*)));
+            return Err(Fault::new($rule, format!("{:02x?}", $detail)));
         }
     };
 }
 pub(crate) use ensure;
+
+/// … unless both are the same.
+macro_rules! ensure_same {
+    ($is:expr, $has_to_be:expr, $rule:literal) => {
+        let (is, has_to_be) = (&$is, &$has_to_be);
+        if is != has_to_be {
+            return Err(Fault::new(
+                $rule,
+                format!("{is:02x?} and not {has_to_be:02x?}"),
+            ));
+        }
+    };
+}
+pub(crate) use ensure_same;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use sockless::{Delivery, Role};
 
-use super::{Fault, Setup, ensure, inflate};
+use super::{Fault, Setup, ensure, ensure_same, inflate};
 use crate::common::*;
 
 /// What an endpoint's caller is told.
@@ -367,7 +367,7 @@ impl Rfc {
                 }
                 Owed::Close(body) => {
                     self.peer_closed = true;
-                    self.closed_first.get_or_insert(peer(self.role));
+                    self.closed_first.get_or_insert_with(|| peer(self.role));
                     // §5.5.1: one Close in answer, with the code that came; a proxy passes on the one
                     // of the other end.
                     if self.setup.delivery != Delivery::Frames {
@@ -567,7 +567,7 @@ impl Rfc {
             ensure!(
                 opcode == PONG && !last,
                 "behind our Close are pongs only, while the peer's is awaited (§5.5.1)",
-                "{first:02x}"
+                first
             );
         }
         match opcode {
@@ -585,8 +585,7 @@ impl Rfc {
                 ensure!(
                     right,
                     "our Close says what it has to (§5.5.1)",
-                    "{payload:02x?} and not {:02x?}",
-                    close.body
+                    (&close.body, &payload)
                 );
                 self.close_written = true;
             }
@@ -606,10 +605,10 @@ impl Rfc {
                     earlier.for_each(|asked| asked.answer = Answer::Overtaken);
                 } else {
                     let expected = self.pongs.pop_front();
-                    ensure!(
-                        expected.as_ref() == Some(&payload),
-                        "a pong answers a ping or was sent (§5.5.3)",
-                        "{payload:02x?} and not {expected:02x?}"
+                    ensure_same!(
+                        expected.as_ref(),
+                        Some(&payload),
+                        "a pong answers a ping or was sent (§5.5.3)"
                     );
                 }
             }
@@ -635,21 +634,20 @@ impl Rfc {
         ensure!(
             sent.complete && sent.opcode == message.opcode,
             "messages leave in order, once and as they were sent (§6.1)",
-            "{:02x?}",
-            message.data
+            &message.data
         );
         let data = match message.compressed {
             false => message.data,
-            true => inflate(&message.data).ok_or(Fault::new(
-                "what is compressed can be inflated (RFC 7692 §7.2)",
-                format!("{:02x?}", message.data),
-            ))?,
+            true => inflate(&message.data).ok_or_else(|| {
+                let data = format!("{:02x?}", message.data);
+                Fault::new("what is compressed can be inflated (RFC 7692 §7.2)", data)
+            })?,
         };
         let expected = sent.data(message.compressed);
-        ensure!(
-            data == expected,
-            "messages leave in order, once and as they were sent (§6.1)",
-            "{data:02x?} and not {expected:02x?}"
+        ensure_same!(
+            data,
+            expected,
+            "messages leave in order, once and as they were sent (§6.1)"
         );
         Ok(())
     }
@@ -660,42 +658,37 @@ impl Rfc {
         ensure!(
             self.writer.is_mid_frame() == mid_frame || self.died,
             "what is written ends with a frame (§5.2)",
-            "{:02x?}",
-            self.writer.bytes
+            &self.writer.bytes
         );
         if self.died {
             return Ok(());
         }
         let close_due = self.our_close.is_some();
-        ensure!(
-            self.close_written == close_due,
-            "a Close that is due is written (§5.5.1)",
-            "{close_due}"
+        ensure_same!(
+            self.close_written,
+            close_due,
+            "a Close that is due is written (§5.5.1)"
         );
         let due = (self.asked.iter()).find(|asked| asked.answer == Answer::Due);
         ensure!(
             due.is_none(),
             "every ping is answered, or a later one (§5.5.2)",
-            "{:02x?}",
             due.map(|asked| &asked.payload)
         );
         ensure!(
             self.pings.is_empty() && self.pongs.is_empty(),
             "what is sent is written",
-            "{:02x?} {:02x?}",
-            self.pings,
-            self.pongs
+            (&self.pings, &self.pongs)
         );
         let complete = self.messages.iter().filter(|sent| sent.complete).count();
-        ensure!(complete == 0, "what is sent is written", "{complete}");
+        ensure_same!(complete, 0, "what is sent is written");
         if let (Some(sent), Some(message), false) =
             (self.messages.front(), &self.outgoing, mid_frame)
         {
             ensure!(
                 message.compressed || message.data == sent.data(false),
                 "messages leave in order, once and as they were sent (§6.1)",
-                "{:02x?}",
-                message.data
+                &message.data
             );
         }
         Ok(())
