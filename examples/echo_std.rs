@@ -202,9 +202,10 @@ impl Visit {
             self.log(format_args!("open"));
             return Ok(());
         }
-        let response = match path {
-            "/" => Response::new(200).with_html(PAGE),
-            TICKER => Response::new(426).with_text("this is for a WebSocket\n"),
+        let response = match (request.method(), path) {
+            ("GET" | "HEAD", "/") => Response::new(200).with_html(PAGE),
+            ("GET" | "HEAD", TICKER) => Response::new(426).with_text("this is for a WebSocket\n"),
+            (_, "/" | TICKER) => Response::new(405).with_header("Allow", "GET, HEAD")?,
             _ => Response::new(404).with_text("nothing here; the page is at /\n"),
         };
         log(format_args!("{} {path:?} {}", self.peer, response.status()));

@@ -212,6 +212,9 @@ impl Config {
     /// [`Event::Request`](crate::Event::Request), so that the same port can serve a page.
     /// [`Request::is_upgrade`](crate::Request::is_upgrade) tells them apart.
     ///
+    /// All [methods](crate::Request::method) come but CONNECT, which is answered with 405: GET and HEAD for a
+    /// page, OPTIONS of a load balancer's health check. A request with a body is answered with 400, as ever.
+    ///
     /// Without it they are answered with 426 (Upgrade Required), and an unconditional
     /// [`accept`](crate::Connection::accept) is always right.
     #[must_use]

@@ -318,7 +318,7 @@ impl Connection {
             .queue
             .text(|out| handshake.accept(&response, out))?;
         #[cfg(feature = "deflate")]
-        if let Some((agreed, deflate)) = handshake.agreed() {
+        if let Some((agreed, deflate)) = handshake.agreed(&response) {
             self.receiver.inflate_with(&agreed, deflate);
             self.sender.deflate_with(&agreed, deflate);
         }
@@ -334,7 +334,8 @@ impl Connection {
     /// Answers the request with an ordinary HTTP response, and no WebSocket: refuses an upgrade, or
     /// serves a plain request that [`Config::serve_plain_http`] let through.
     ///
-    /// The connection is closed once the response has been written. A response with status 101 is
+    /// The connection is closed once the response has been written. In answer to HEAD the body is not sent,
+    /// but its length is (RFC 9110 §9.3.2). A response with status 101 is
     /// [accepted](Self::accept), so that whoever judges requests can return either.
     ///
     /// # Errors
@@ -573,7 +574,10 @@ impl Connection {
         let mut truncated = self.receiver.is_mid_message();
         let (error, status) = match self.opening.as_deref_mut() {
             Some(Opening::Response(handshake)) => {
-                response = handshake.end_of_stream();
+                response = match reset {
+                    Reset::No => handshake.end_of_stream(),
+                    Reset::Yes => handshake.give_up(),
+                };
                 truncated = response.is_none();
                 response
                     .as_deref()
@@ -651,7 +655,7 @@ impl Connection {
     /// Connecting → Closed, for a client: what has come of a rejection is handed over (R030).
     fn on_late_response(&mut self, error: HandshakeError) -> Event<'static> {
         let response = match self.opening.as_deref_mut() {
-            Some(Opening::Response(handshake)) => handshake.end_of_stream(),
+            Some(Opening::Response(handshake)) => handshake.give_up(),
             _ => None,
         };
         self.sender.queue.clear();

@@ -55,6 +55,7 @@ mod client;
 mod client_request;
 mod connect;
 mod error;
+mod first_line;
 mod head;
 mod key;
 mod list;

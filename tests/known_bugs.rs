@@ -298,7 +298,11 @@ fn t41_nothing_splits_a_head() {
     for bad in ["\r\n", "\r", "\n", "\0"] {
         let uri = |text: &str| ClientRequest::new(text).err();
         assert_eq!(uri(&format!("ws://h{bad}x/")), Some(InvalidUri::Host));
-        assert_eq!(uri(&format!("ws://h/a{bad}b")), Some(InvalidUri::Target));
+        let character = bad.chars().next().unwrap();
+        assert_eq!(
+            uri(&format!("ws://h/a{bad}b")),
+            Some(InvalidUri::Target { at: 8, character })
+        );
         assert!(
             request
                 .clone()

@@ -2,9 +2,11 @@
 
 mod handshake_support;
 
-use handshake_support::{Head, accepting, asking, serve};
+use core::time::Duration;
+
+use handshake_support::{Head, accepting, ask, asking, fixed_entropy, serve};
 use sockless::handshake::HandshakeError;
-use sockless::{Close, CloseCode, Config, Connection, Event, Response, Role};
+use sockless::{ClientRequest, Close, CloseCode, Config, Connection, Event, Response, Role};
 
 /// R061, R065, R070: a foreign HTTP stack is told of the fields that the crate's own answer has.
 #[test]
@@ -107,4 +109,135 @@ fn close_to_compare_with() {
         ws.receive(&mut &mut bytes[..]),
         Some(Event::Close(Close::new(CloseCode::GOING_AWAY, "bye")))
     );
+}
+
+/// T74: a body that is not all there says so, however it was cut.
+#[test]
+fn r403_t74_bodies_that_are_not_all_there() {
+    let limit = Config::default().max_response_body(4);
+    let request = ClientRequest::new("ws://h").unwrap();
+    let cases = [
+        // What states the length, what comes, what is kept, and whether that is all.
+        ("Content-Length: 4", "abcd", "abcd", true),
+        ("Content-Length: 4", "abcdef", "abcd", true),
+        ("Content-Length: 0", "", "", true),
+        ("Content-Length: 5", "abcd", "abcd", false),
+        (
+            "Content-Length: 99999999999999999999999",
+            "abcd",
+            "abcd",
+            false,
+        ),
+        ("X: y", "abcd", "abcd", false),
+        (
+            "Transfer-Encoding: chunked",
+            "3\r\nabc\r\n0\r\n",
+            "abc",
+            true,
+        ),
+        ("Transfer-Encoding: chunked", "0\r\n", "", true),
+        (
+            "Transfer-Encoding: chunked",
+            "4\r\nabcd\r\n000\r\n\r\n",
+            "abcd",
+            true,
+        ),
+        (
+            "Transfer-Encoding: chunked",
+            "4\r\nabcd\r\n1\r\n",
+            "abcd",
+            false,
+        ),
+        ("Transfer-Encoding: chunked", "5\r\nabcd", "abcd", false),
+        ("Transfer-Encoding: chunked", "4\r\nabcdX", "abcd", false),
+        ("Transfer-Encoding: chunked", "2\r\nab\rX", "ab", false),
+        (
+            "Transfer-Encoding: chunked",
+            "2\r\nab\r\nx\r\n",
+            "ab",
+            false,
+        ),
+        ("Transfer-Encoding: chunked", "-1\r\n", "", false),
+        (
+            "Transfer-Encoding: chunked",
+            "1ffffffffffffffff\r\n",
+            "",
+            false,
+        ),
+    ];
+    for (field, sent, kept, is_complete) in cases {
+        let text = format!("HTTP/1.1 403 Forbidden\r\n{field}\r\n\r\n{sent}");
+        let outcome = ask(&limit, &request, text.as_bytes());
+        let [Event::Rejected(response)] = &outcome.events[..] else {
+            panic!("{text}: {outcome:?}")
+        };
+        assert_eq!(response.body(), kept.as_bytes(), "{text}");
+        assert_eq!(response.is_complete(), is_complete, "{text}");
+    }
+    for status in [204, 304] {
+        let text = format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n");
+        let outcome = asking(text.as_bytes());
+        assert!(
+            matches!(&outcome.events[..], [Event::Rejected(response)] if response.is_complete())
+        );
+    }
+}
+
+/// T74: what the end of the transport makes of a body, in its order and otherwise.
+#[test]
+fn r403_t74_bodies_that_the_end_of_the_transport_ends() {
+    let cases = [
+        // And whether that is all, where the transport ends in its order.
+        ("X: y", "", "", true),
+        ("X: y", "abc", "abc", true),
+        ("Transfer-Encoding: gzip", "abc", "abc", true),
+        ("Content-Length: 4", "abc", "abc", false),
+        ("Content-Length: 18446744073709551615", "abc", "abc", false),
+        (
+            "Content-Length: 99999999999999999999999",
+            "abc",
+            "abc",
+            false,
+        ),
+        ("Transfer-Encoding: chunked", "", "", false),
+        ("Transfer-Encoding: chunked", "4\r\nabc", "abc", false),
+        ("Transfer-Encoding: chunked", "3\r\nabc\r\n", "abc", false),
+        ("Transfer-Encoding: chunked", "3\r\nabc\r\n0", "abc", false),
+    ];
+    for (field, sent, kept, is_complete) in cases {
+        let text = format!("HTTP/1.1 403 Forbidden\r\n{field}\r\n\r\n{sent}");
+        let is_right = |response: &Response, is_complete: bool| {
+            assert_eq!(response.body(), kept.as_bytes(), "{text}");
+            assert_eq!(response.is_complete(), is_complete, "{text}");
+        };
+        let outcome = asking(text.as_bytes());
+        is_right(&outcome.ending.response.expect("a response"), is_complete);
+
+        let begun = || {
+            let config = Config::default().entropy(fixed_entropy);
+            let mut ws = Connection::client(ClientRequest::new("ws://h").unwrap(), config).unwrap();
+            let _ = ws.tick(Duration::ZERO);
+            assert_eq!(ws.receive(&mut &mut text.clone().into_bytes()[..]), None);
+            ws
+        };
+        let ending = begun().transport_reset();
+        is_right(&ending.response.expect("a response"), false);
+        let mut late = begun();
+        let _ = late.tick(Duration::from_secs(60));
+        let Some(Event::Rejected(response)) = late.poll_event() else {
+            panic!("{text}")
+        };
+        is_right(&response, false);
+    }
+}
+
+/// A response of one's own is complete, and so is one with a new body.
+#[test]
+fn r403_bodies_of_ones_own() {
+    assert!(Response::default().is_complete());
+    assert!(Response::new(404).with_text("no").is_complete());
+    let text = "HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\nabc";
+    let cut = *asking(text.as_bytes()).ending.response.unwrap();
+    assert!(!cut.is_complete() && format!("{cut:?}").contains("is_complete: false"));
+    assert!(cut.with_body("abc").is_complete());
 }

@@ -96,7 +96,10 @@ fn errors_of_the_caller() {
         InvalidUri::Host,
         InvalidUri::Port,
         InvalidUri::Fragment,
-        InvalidUri::Target,
+        InvalidUri::Target {
+            at: 9,
+            character: '|',
+        },
     ]);
     distinct([
         InvalidHeader::Name,
@@ -105,6 +108,8 @@ fn errors_of_the_caller() {
         InvalidHeader::Subprotocol,
         InvalidHeader::RepeatedSubprotocol,
         InvalidHeader::Origin,
+        InvalidHeader::Host,
+        InvalidHeader::Credentials,
     ]);
     distinct([EntropyError::default()]);
     let invalid: InvalidUtf8 = sockless::utf8::validate(b"\xff").unwrap_err();
@@ -117,6 +122,8 @@ fn errors_of_the_caller() {
 #[test]
 fn errors_of_the_handshake() {
     distinct([
+        HandshakeError::UnexpectedTls,
+        HandshakeError::NotHttp,
         HandshakeError::InvalidLineEnd,
         HandshakeError::MalformedHead,
         HandshakeError::HeadTooLarge,
@@ -218,17 +225,17 @@ fn phrases_of_statuses() {
 
 #[test]
 fn what_a_peer_sent_is_escaped() {
-    let hostile = Head::request().add("X", b"\xff\"\t\xe2\x80\xa8");
+    let hostile = Head::request().add("User-Agent", b"\xff\"\t\xe2\x80\xa8");
     let shown = match &accepting(&hostile.bytes()).events[0] {
         Event::Request(request) => format!("{request:?}"),
         other => panic!("{other:?}"),
     };
     for part in [
         "\"GET\"",
-        "/chat?room=1",
-        r"\\xff",
-        r"\\t",
-        r"\\xe2\\x80\\xa8",
+        "/chat?",
+        r"\xff",
+        r"\t",
+        r"\xe2\x80\xa8",
         "Host",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
@@ -236,11 +243,11 @@ fn what_a_peer_sent_is_escaped() {
     assert!(shown.is_ascii() && !shown.contains(char::is_control));
 
     let refusal = Head::status("HTTP/1.1 403 No")
-        .add("X", b"\xff")
+        .add("Server", b"\xff")
         .add("Content-Length", "3");
     let bytes = [&refusal.bytes()[..], b"\r\n\xff"].concat();
     let shown = format!("{:?}", asking(&bytes).events);
-    for part in ["403", r"\\xff", r"\r\n\xff"] {
+    for part in ["403", r"\xff", r"\r\n\xff"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(shown.is_ascii() && !shown.contains(char::is_control));
@@ -249,14 +256,14 @@ fn what_a_peer_sent_is_escaped() {
 /// A header that the caller adds may be a password.
 #[test]
 fn secrets_of_the_caller_are_not_shown() {
-    let request = ClientRequest::new("wss://h:81/p?q")
+    let request = ClientRequest::new("wss://h:81/p?secret")
         .unwrap()
         .with_subprotocol("chat")
         .unwrap()
         .with_header("Authorization", "Bearer secret")
         .unwrap();
     let shown = format!("{request:?}");
-    for part in ["\"h\"", "81", "/p?q", "chat"] {
+    for part in ["\"h\"", "81", "/p?"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(!shown.contains("secret"));

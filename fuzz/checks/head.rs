@@ -122,11 +122,11 @@ const RESPONSE_LINES: &[(&[u8], Line)] = &[
     (b"Sec-WebSocket-Extensions: permessage-deflate", Bad),
     (b"Sec-WebSocket-Extensions: ;", Bad),
     (b"Sec-WebSocket-Extensions:", Bad),
-    (b"Content-Length: 0", Bad),
-    (b"Transfer-Encoding: chunked", Bad),
+    (b"Content-Length: 5", Free),
+    (b"Transfer-Encoding: chunked", Free),
     (b"Set-Cookie: a=b", Free),
+    (b"X-Folded: a \r\n\t b\r\n c", Free),
     (b"X-Null: \0", Bad),
-    (b" Folded: x", Bad),
     (b"No colon", Bad),
 ];
 
@@ -247,7 +247,10 @@ fn check_response_of_lines(source: &mut Source<'_>) {
             assert_eq!(response.status(), 101);
             assert_eq!(response.subprotocol().is_some(), has_protocol);
             let seen: Vec<_> = response.headers().collect();
-            assert_eq!(seen, fields(&bytes));
+            // R409: the fold of `X-Folded` is read as spaces.
+            let read = core::str::from_utf8(&bytes).expect("ASCII");
+            let read = read.replace("a \r\n\t b\r\n c", "a b c");
+            assert_eq!(seen, fields(read.as_bytes()));
         }
         [] | [Event::Rejected(_)] => assert!(start.ends_with(b"200 OK"), "{text}"),
         [Event::Fail(error)] => assert!(!right, "{error} for {text}"),
@@ -378,7 +381,7 @@ pub(crate) fn check_request_event(request: &Request, head: &[u8]) {
     assert!(values("transfer-encoding").is_empty(), "R079");
     assert!(values("host").len() <= 1, "R064");
     if !request.is_upgrade() {
-        assert!(matches!(request.method(), "GET" | "HEAD"));
+        assert_ne!(request.method(), "CONNECT", "R407");
         return;
     }
     assert_eq!((words[0], words[2]), ("GET", "HTTP/1.1"), "R061, R062");

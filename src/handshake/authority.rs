@@ -67,15 +67,28 @@ fn is_host(host: &str) -> bool {
     let mut rest = host.as_bytes();
     while let [byte, after @ ..] = rest {
         rest = match (byte, after) {
-            (byte, _) if byte.is_ascii_alphanumeric() => after,
-            (b'%', [high, low, after @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                after
-            }
-            (b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=', _) => after,
+            (byte, _) if is_host_byte(*byte) => after,
+            // R404: an escape stands for what is not ASCII, or for what could stand there without it. A
+            // control character, a space or a `/` is no part of a host, however it is written.
+            (b'%', [high, low, after @ ..]) => match unescaped(*high, *low) {
+                Some(byte) if is_host_byte(byte) || !byte.is_ascii() => after,
+                _ => return false,
+            },
             _ => return false,
         };
     }
     !host.is_empty()
+}
+
+/// RFC 3986 §2.2, §2.3: unreserved characters and the delimiters that a name may have.
+const fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$')
+        || matches!(byte, b'&'..=b',' | b';' | b'=')
+}
+
+/// The byte that `%` and two hexadecimal digits stand for (RFC 3986 §2.1).
+pub(super) fn unescaped(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }

@@ -1,7 +1,8 @@
 //! The body of a response that refuses the connection: [RFC 9112 §6 and §7].
 //!
 //! However the bytes arrive, the same body comes out: it ends where the message says, at the limit,
-//! or at the first byte that breaks the chunked coding, whichever comes first.
+//! or at the first byte that breaks the chunked coding, whichever comes first. Only in the first case is
+//! it complete (§8).
 //!
 //! [RFC 9112 §6 and §7]: https://www.rfc-editor.org/rfc/rfc9112#section-6
 
@@ -30,7 +31,9 @@ pub(super) struct BodyReader {
 /// How the end of the body is found.
 #[derive(Clone, Debug)]
 enum Framing {
-    /// So many bytes are missing. `u64::MAX` if the body lasts to the end of the transport.
+    /// The body lasts to the end of the transport.
+    ToTheEnd,
+    /// So many bytes are missing.
     Length(u64),
     /// In the line before a chunk, of which this has come.
     ChunkLine(Vec<u8>),
@@ -40,11 +43,15 @@ enum Framing {
     ChunkEnd(&'static [u8]),
 }
 
-/// Whether a body is complete.
+/// How far the reading of a body has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
+    /// More is to be read.
     Partial,
+    /// All of the body is there.
     Complete,
+    /// No more of the body is read, and not all of it is there.
+    Cut,
 }
 
 impl BodyReader {
@@ -69,11 +76,11 @@ impl BodyReader {
                 Some(Some(name)) if name.eq_ignore_ascii_case("chunked") => {
                     Framing::ChunkLine(Vec::new())
                 }
-                _ => Framing::Length(u64::MAX),
+                _ => Framing::ToTheEnd,
             }
         } else {
             match length {
-                Slot::Absent => Framing::Length(u64::MAX),
+                Slot::Absent => Framing::ToTheEnd,
                 Slot::Once(text) => Framing::Length(
                     content_length(text).ok_or(HandshakeError::InvalidContentLength)?,
                 ),
@@ -91,34 +98,40 @@ impl BodyReader {
     /// Takes from the front of `input`.
     pub(super) fn read(&mut self, input: &mut &mut [u8]) -> Progress {
         // R030: the body is for the caller to see, as far as the limit allows.
-        while self.room > 0 && !matches!(self.framing, Framing::Length(0)) {
+        loop {
+            let left = match &self.framing {
+                Framing::Length(0) => return Progress::Complete,
+                Framing::Length(left) | Framing::Chunk(left) => Some(*left),
+                Framing::ToTheEnd => Some(u64::MAX),
+                Framing::ChunkLine(_) | Framing::ChunkEnd(_) => None,
+            };
+            // R403: what there is no room for is missing (RFC 9112 §8).
+            if left.is_some() && self.room == 0 {
+                return Progress::Cut;
+            }
             if input.is_empty() {
                 return Progress::Partial;
             }
-            let next = match &mut self.framing {
-                Framing::Length(left) => {
-                    let bytes = take_front(input, self.room, *left);
+            let taken = match left {
+                Some(left) => {
+                    let bytes = take_front(input, self.room, left);
                     self.body.extend_from_slice(bytes);
                     self.room -= bytes.len();
-                    *left -= bytes.len() as u64;
-                    continue;
+                    bytes.len() as u64
                 }
-                Framing::Chunk(left) => {
-                    let bytes = take_front(input, self.room, *left);
-                    self.body.extend_from_slice(bytes);
-                    self.room -= bytes.len();
-                    *left -= bytes.len() as u64;
-                    if *left > 0 {
-                        continue;
-                    }
-                    Some(Framing::ChunkEnd(b"\r\n"))
-                }
+                None => 0,
+            };
+            self.framing = match &mut self.framing {
+                Framing::ToTheEnd => Framing::ToTheEnd,
+                Framing::Length(left) => Framing::Length(*left - taken),
+                Framing::Chunk(left) if *left == taken => Framing::ChunkEnd(b"\r\n"),
+                Framing::Chunk(left) => Framing::Chunk(*left - taken),
                 Framing::ChunkEnd(missing) => match (take_front(input, 1, 1), *missing) {
-                    ([byte], [wanted, rest @ ..]) if byte == wanted => Some(match rest {
+                    ([byte], [wanted, rest @ ..]) if byte == wanted => match rest {
                         [] => Framing::ChunkLine(Vec::new()),
                         _ => Framing::ChunkEnd(rest),
-                    }),
-                    _ => None,
+                    },
+                    _ => return Progress::Cut,
                 },
                 Framing::ChunkLine(line) => {
                     let window = input.get(..MAX_CHUNK_LINE - line.len()).unwrap_or(input);
@@ -129,18 +142,24 @@ impl BodyReader {
                         continue;
                     }
                     match parse_chunk_size(line) {
-                        // The last chunk is the empty one; the trailers behind it are not read.
-                        Ok(Status::Complete((_, size))) if size > 0 => Some(Framing::Chunk(size)),
-                        _ => None,
+                        // R403: the last chunk is the empty one (RFC 9112 §8); the trailers behind it are
+                        // not read.
+                        Ok(Status::Complete((_, 0))) => return Progress::Complete,
+                        Ok(Status::Complete((_, size))) => Framing::Chunk(size),
+                        _ => return Progress::Cut,
                     }
                 }
             };
-            match next {
-                Some(framing) => self.framing = framing,
-                None => return Progress::Complete,
-            }
         }
-        Progress::Complete
+    }
+
+    /// What an end of the transport in its order makes of a body that is still being read.
+    pub(super) const fn at_end_of_stream(&self) -> Progress {
+        match self.framing {
+            // R403: this is where such a body ends (RFC 9112 §6.3, §8).
+            Framing::ToTheEnd => Progress::Complete,
+            _ => Progress::Cut,
+        }
     }
 
     pub(super) fn finish(self) -> Vec<u8> {

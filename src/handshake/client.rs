@@ -12,7 +12,8 @@ use memchr::memchr;
 use super::body::{BodyReader, Progress};
 use super::client_request::ClientRequest;
 use super::error::HandshakeError;
-use super::head::{HeadReader, header_slots, parse_response};
+use super::first_line::FirstLine;
+use super::head::{HeadReader, header_slots, parse_response, unfold};
 use super::key::{accept_key, encode_key};
 use super::offer::Offer;
 use super::response::Response;
@@ -66,7 +67,7 @@ impl ClientHandshake {
         let extensions = None::<alloc::string::String>;
         request.write(&key, extensions.as_deref(), out);
         Self {
-            reader: HeadReader::new(config),
+            reader: HeadReader::new(FirstLine::of_response(), config),
             accept: accept_key(&key),
             subprotocols: request.subprotocols().into(),
             require_subprotocol: config.require_subprotocol,
@@ -88,14 +89,15 @@ impl ClientHandshake {
     ) -> Option<Result<Answer, HandshakeError>> {
         loop {
             if let Some(mut rejection) = self.rejection.take() {
-                if rejection.body.read(input) == Progress::Complete {
-                    return Some(Ok(Answer::Rejected(rejection.finish())));
+                let progress = rejection.body.read(input);
+                if progress == Progress::Partial {
+                    self.rejection = Some(rejection);
+                    return None;
                 }
-                self.rejection = Some(rejection);
-                return None;
+                return Some(Ok(Answer::Rejected(rejection.finish(progress))));
             }
             let checked = match self.reader.read(input)? {
-                Ok(head) => self.check(&head),
+                Ok(head) => self.check(&unfold(head)),
                 Err(error) => Err(error),
             };
             match checked {
@@ -106,18 +108,22 @@ impl ClientHandshake {
         }
     }
 
-    /// The transport has ended: the response other than 101 whose body lasts until then, or is cut
-    /// by it.
+    /// The transport has ended in its order: the response other than 101 whose body lasts until then, or
+    /// is cut by it.
     pub(crate) fn end_of_stream(&mut self) -> Option<Box<Response>> {
-        self.rejection.take().map(|rejection| rejection.finish())
+        let rejection = self.rejection.take()?;
+        let progress = rejection.body.at_end_of_stream();
+        Some(rejection.finish(progress))
+    }
+
+    /// No more is read, though the transport has not ended in its order: what has come of a response
+    /// other than 101.
+    pub(crate) fn give_up(&mut self) -> Option<Box<Response>> {
+        Some(self.rejection.take()?.finish(Progress::Cut))
     }
 
     /// `None` if more has to be read: after an interim response, or in a rejection.
     fn check(&mut self, head: &[u8]) -> Result<Option<Box<Response>>, HandshakeError> {
-        // R045: only a server looks past an empty line (RFC 9112 §2.2).
-        if head.starts_with(b"\r\n") {
-            return Err(HandshakeError::MalformedHead);
-        }
         let slots = &mut header_slots();
         let parsed = parse_response(head, slots)?;
         let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
@@ -144,10 +150,8 @@ impl ClientHandshake {
                 }
                 return Ok(Some(Box::new(Response::received(status, fields(head)))));
             }
-            // R032: there are no such statuses (RFC 9112 §4).
-            0..=99 => return Err(HandshakeError::MalformedHead),
             // R031: interim responses come before the answer (RFC 9110 §15.2), but not without end.
-            100..=199 => {
+            ..=199 => {
                 let left = self.interim_responses_left.checked_sub(1);
                 self.interim_responses_left =
                     left.ok_or(HandshakeError::TooManyInterimResponses)?;
@@ -184,9 +188,9 @@ impl ClientHandshake {
 }
 
 impl Rejection {
-    fn finish(self) -> Box<Response> {
+    fn finish(self, progress: Progress) -> Box<Response> {
         let Self { mut response, body } = self;
-        response.set_body(body.finish());
+        response.set_received_body(body.finish(), progress == Progress::Complete);
         Box::new(response)
     }
 }

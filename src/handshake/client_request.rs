@@ -7,10 +7,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use super::authority::{Authority, InvalidAuthority};
+use super::authority::{Authority, InvalidAuthority, unescaped};
 use super::connect::PseudoHeaders;
+use super::key::encode_text;
 use super::origin::Origin;
-use super::syntax::{InvalidHeader, add_field, is_token, push_all, push_field};
+use super::syntax::{
+    Hidden, InvalidHeader, WithoutQuery, add_field, is_token, push_all, push_field, set_field,
+};
 
 /// The request that a client opens a connection with (RFC 6455 §4.1).
 ///
@@ -41,6 +44,8 @@ pub struct ClientRequest {
     /// How much of it is the host; an address of IPv6 is in its brackets.
     host_size: usize,
     port: u16,
+    /// What is written instead of the authority.
+    virtual_host: Option<String>,
     target: String,
     /// The names, joined as they are sent.
     subprotocols: String,
@@ -52,14 +57,40 @@ pub struct ClientRequest {
 impl ClientRequest {
     /// A request for the resource that a `ws` or `wss` URI names (§3).
     ///
-    /// An empty path becomes `/`. Names with characters outside ASCII must be in their encoded form
-    /// already: `xn--` in the host, `%` escapes in the path.
+    /// An empty path becomes `/`. What a URI cannot hold as it is must be in its encoded form already: in
+    /// the host `xn--` for characters outside ASCII, in path and query `%` and two hexadecimal digits for
+    /// each byte of them, and of spaces, control characters, ``" # < > [ \ ] ^ ` { | }`` and a `%` that
+    /// begins no such escape (RFC 3986 §3.3, §3.4). A token goes into a query like this:
+    ///
+    /// ```
+    /// use sockless::ClientRequest;
+    ///
+    /// /// The text with everything escaped that could mean something in a URI (RFC 3986 §2.3).
+    /// fn escaped(text: &str) -> String {
+    ///     let escape = |byte: u8| match byte {
+    ///         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).into(),
+    ///         _ => format!("%{byte:02X}"),
+    ///     };
+    ///     text.bytes().map(escape).collect()
+    /// }
+    ///
+    /// let uri = format!("wss://example.com/feed?token={}", escaped("Bearer 50%|é"));
+    /// let request = ClientRequest::new(&uri)?;
+    /// assert_eq!(request.target(), "/feed?token=Bearer%2050%25%7C%C3%A9");
+    /// # Ok::<(), sockless::handshake::InvalidUri>(())
+    /// ```
+    ///
+    /// What people type is not a URI yet. Browsers make one of it by the rules of the WHATWG, and so does
+    /// the crate `url`: parse the text with `Url::parse`, and give its `as_str()` to this function, after
+    /// `set_fragment(None)`. These rules leave ``[ \ ] ^ ` { | }`` and a stray `%` in a query as they are, for
+    /// servers take them; RFC 3986 does not, nor does this function. So build queries with
+    /// `query_pairs_mut`, which escapes all of them.
     ///
     /// # Errors
     ///
     /// [`InvalidUri`]: another scheme; a user name, which a WebSocket URI has no place for; no host,
-    /// or one that cannot be; a port that is no port; a fragment (write `#` as `%23`); a space, a
-    /// control character or a character outside ASCII.
+    /// or one that cannot be; a port that is no port; a fragment (write `#` as `%23`); a character that
+    /// has to be escaped, which the error names with its place.
     pub fn new(uri: &str) -> Result<Self, InvalidUri> {
         // R001: `ws` or `wss`, in whatever case (§3).
         let (scheme, rest) = uri.split_once("://").ok_or(InvalidUri::Scheme)?;
@@ -76,9 +107,12 @@ impl ClientRequest {
             InvalidAuthority::Host => InvalidUri::Host,
             InvalidAuthority::Port => InvalidUri::Port,
         })?;
-        // R004: nothing that could end the request line (RFC 9112 §3.2).
-        if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidUri::Target);
+        if let Some((at, character)) = first_unescaped(target) {
+            let before = uri.len() - target.len();
+            return Err(InvalidUri::Target {
+                at: before + at,
+                character,
+            });
         }
         // R003: an empty path is written as `/` (§3).
         let slash = if target.starts_with('/') { "" } else { "/" };
@@ -95,6 +129,7 @@ impl ClientRequest {
             authority,
             host_size: host.len(),
             port,
+            virtual_host: None,
             target: [slash, target].concat(),
             subprotocols: String::new(),
             origin: None,
@@ -138,13 +173,73 @@ impl ClientRequest {
         Ok(self)
     }
 
+    /// Sends this `Host` instead of the URI's: a host, and a port behind a colon if it is to be named. A
+    /// second call replaces it.
+    ///
+    /// For a server that is reached under another address than its own: by an IP address, through a tunnel
+    /// or behind a proxy that took a port away. [`host`](Self::host) and [`port`](Self::port) still say
+    /// where to connect to; over HTTP/2 it is the authority in
+    /// [`pseudo_headers`](Self::pseudo_headers). The name for TLS is yours to choose: as a rule it is this
+    /// one.
+    ///
+    /// ```
+    /// use sockless::ClientRequest;
+    ///
+    /// let request = ClientRequest::new("ws://127.0.0.1:8080/chat")?.with_host("chat.example.com")?;
+    /// assert_eq!((request.host(), request.port()), ("127.0.0.1", 8080));
+    /// assert_eq!(request.pseudo_headers().authority, Some("chat.example.com"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Host`] if it is not of the form `host` or `host:port` (RFC 9110 §7.2).
+    pub fn with_host(mut self, host: &str) -> Result<Self, InvalidHeader> {
+        // R405: what a server would take (RFC 9112 §3.2).
+        if Authority::parse(host).is_err() {
+            return Err(InvalidHeader::Host);
+        }
+        self.virtual_host = Some(host.into());
+        Ok(self)
+    }
+
+    /// Sends a user name and a password: the `Authorization` field of the scheme `Basic` (RFC 7617). It
+    /// replaces an `Authorization` that is there.
+    ///
+    /// They are encoded, not encrypted: send them over `wss` only.
+    ///
+    /// ```
+    /// use sockless::ClientRequest;
+    ///
+    /// // Not wss://Aladdin:open%20sesame@example.com/
+    /// let request = ClientRequest::new("wss://example.com/")?.with_basic_auth("Aladdin", "open sesame")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Credentials`] for a colon in the user name, or a control character in either
+    /// (RFC 7617 §2).
+    pub fn with_basic_auth(mut self, user: &str, password: &str) -> Result<Self, InvalidHeader> {
+        // R406: the first colon ends the name, and there are no control characters (RFC 7617 §2).
+        let has_control = |text: &str| text.bytes().any(|byte| byte.is_ascii_control());
+        if user.contains(':') || has_control(user) || has_control(password) {
+            return Err(InvalidHeader::Credentials);
+        }
+        let credentials = encode_text([user, ":", password].concat().as_bytes());
+        let value = [b"Basic ", &credentials[..]].concat();
+        set_field(&mut self.fields, "Authorization", &value);
+        Ok(self)
+    }
+
     /// Adds a header field, such as `Authorization` or `Cookie` (§4.1). The field `Origin` is the
     /// same as [`with_origin`](Self::with_origin).
     ///
     /// # Errors
     ///
     /// [`InvalidHeader`]: a name that is not a token, a value with a control character, or a field
-    /// that the handshake writes itself.
+    /// that the handshake writes itself. For `Host` there is [`with_host`](Self::with_host), for
+    /// `Sec-WebSocket-Protocol` [`with_subprotocol`](Self::with_subprotocol).
     pub fn with_header(
         mut self,
         name: &str,
@@ -158,7 +253,8 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// The host to connect to, and to name in TLS; an IPv6 address without brackets.
+    /// The URI's host, to connect to and, unless there is [another](Self::with_host), to name in TLS; an
+    /// IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         let host = self.authority.get(..self.host_size).unwrap_or_default();
@@ -203,9 +299,14 @@ impl ClientRequest {
             method: "CONNECT",
             protocol: Some("websocket"),
             scheme: Some(if self.is_secure() { "https" } else { "http" }),
-            authority: Some(&self.authority),
+            authority: Some(self.authority()),
             path: Some(&self.target),
         }
+    }
+
+    /// What `Host` says.
+    fn authority(&self) -> &str {
+        self.virtual_host.as_deref().unwrap_or(&self.authority)
     }
 
     /// Appends the request: R010 to R018, §4.1.
@@ -216,7 +317,7 @@ impl ClientRequest {
                 b"GET ",
                 self.target.as_bytes(),
                 b" HTTP/1.1\r\nHost: ",
-                self.authority.as_bytes(),
+                self.authority().as_bytes(),
                 b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
                 key,
                 b"\r\nSec-WebSocket-Version: 13\r\n",
@@ -237,18 +338,34 @@ impl ClientRequest {
     }
 }
 
+/// Without the query, the subprotocols and the caller's header fields, which may be secrets.
 impl fmt::Debug for ClientRequest {
-    /// Without the caller's header fields, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest")
             .field("scheme", &self.scheme)
             .field("host", &self.host())
             .field("port", &self.port)
-            .field("target", &self.target)
-            .field("subprotocols", &self.subprotocols)
+            .field("virtual_host", &self.virtual_host)
+            .field("target", &WithoutQuery(&self.target))
+            .field("subprotocols", &Hidden(self.subprotocols.len()))
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
+}
+
+/// R004, R404: the first character that a path and a query cannot have as it is (RFC 3986 §2.1, §3.3, §3.4):
+/// neither it nor what it could do to the request line (RFC 9112 §3.2) gets any further.
+fn first_unescaped(target: &str) -> Option<(usize, char)> {
+    target
+        .char_indices()
+        .find(|(at, character)| match character {
+            '%' => {
+                let digits = target.as_bytes().get(at + 1..at + 3);
+                !matches!(digits, Some([high, low]) if unescaped(*high, *low).is_some())
+            }
+            '"' | '#' | '<' | '>' | '[' | '\\' | ']' | '^' | '`' | '{' | '|' | '}' => true,
+            _ => !character.is_ascii_graphic(),
+        })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,7 +400,8 @@ impl Scheme {
 pub enum InvalidUri {
     /// The scheme is not `ws` or `wss`.
     Scheme,
-    /// There is a user name or password in the URI; send an `Authorization` header instead.
+    /// There is a user name or password in the URI, which has no place for them; take them out, and give
+    /// them to [`ClientRequest::with_basic_auth`].
     UserInfo,
     /// The host is missing, or not a name or an address.
     Host,
@@ -291,19 +409,30 @@ pub enum InvalidUri {
     Port,
     /// There is a fragment; a `#` that belongs to the path is written `%23`.
     Fragment,
-    /// The path or query has a space, a control character or a character outside ASCII.
-    Target,
+    /// The path or query has a character that a URI cannot hold as it is, or a `%` without two hexadecimal
+    /// digits behind it; [`ClientRequest::new`] says how to escape them.
+    Target {
+        /// Where in the text of the URI it stands, in bytes.
+        at: usize,
+        /// The character.
+        character: char,
+    },
 }
 
 impl fmt::Display for InvalidUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scheme => "scheme is not ws or wss",
-            Self::UserInfo => "user name in a websocket uri",
+            Self::UserInfo => "user name in a websocket uri; with_basic_auth sends it",
             Self::Host => "missing or invalid host",
             Self::Port => "invalid port",
             Self::Fragment => "fragment in a websocket uri",
-            Self::Target => "invalid character in the path or query",
+            Self::Target { at, character } => {
+                write!(f, "{character:?} at byte {at} of the uri is to be written ")?;
+                let mut utf8 = [0; 4];
+                let mut bytes = character.encode_utf8(&mut utf8).bytes();
+                return bytes.try_for_each(|byte| write!(f, "%{byte:02X}"));
+            }
         })
     }
 }

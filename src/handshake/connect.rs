@@ -6,10 +6,12 @@
 //! [RFC 8441 §4, §5]: https://www.rfc-editor.org/rfc/rfc8441#section-4
 //! [RFC 9220 §3]: https://www.rfc-editor.org/rfc/rfc9220#section-3
 
+use core::fmt;
+
 use super::error::HandshakeError;
 use super::list::Extension;
 use super::request::is_path;
-use super::syntax::Slot;
+use super::syntax::{Slot, WithoutQuery};
 use super::upgrade::{Offers, RequestFields, is_authority};
 
 /// The setting with which a server lets its clients use extended CONNECT, by its value 1: of HTTP/2
@@ -101,7 +103,7 @@ where
 ///
 /// A client gets it from
 /// [`ClientRequest::pseudo_headers`](crate::ClientRequest::pseudo_headers).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct PseudoHeaders<'a> {
     /// `:method`.
     pub method: &'a str,
@@ -135,6 +137,19 @@ impl<'a> PseudoHeaders<'a> {
         self.authority
             .filter(|authority| is_authority(authority.as_bytes()))
             .ok_or(HandshakeError::InvalidHost)
+    }
+}
+
+/// Without the query, which may be secret.
+impl fmt::Debug for PseudoHeaders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PseudoHeaders")
+            .field("method", &self.method)
+            .field("protocol", &self.protocol)
+            .field("scheme", &self.scheme)
+            .field("authority", &self.authority)
+            .field("path", &self.path.map(WithoutQuery))
+            .finish()
     }
 }
 

@@ -18,6 +18,14 @@ use super::syntax::{decimal, push_all};
 #[non_exhaustive]
 pub enum HandshakeError {
     // The head, on both sides.
+    /// TLS where plain HTTP is spoken: the client of a server asked for `wss` or `https` on a port without
+    /// TLS, or the server of a client answered `ws` with a TLS alert. Told by the first byte (RFC 8446 §5.1).
+    ///
+    /// A server answers it in plain text all the same: whoever looks at the bytes reads what is wrong.
+    UnexpectedTls,
+    /// Neither a request line nor a status line begins so, and another protocol is spoken: HTTP/2 without
+    /// an upgrade, SSH, SMTP, SOCKS, or the frames of a WebSocket that is not open yet (RFC 9112 §3, §4).
+    NotHttp,
     /// A line of the head that does not end with CR LF, or one of these elsewhere (RFC 9112 §2.2).
     InvalidLineEnd,
     /// A first line or a header line that breaks HTTP's grammar (RFC 9112 §3, §4, §5).
@@ -30,7 +38,7 @@ pub enum HandshakeError {
     UnsupportedHttpVersion,
     /// A `Content-Length` that is not one number (RFC 9110 §8.6).
     InvalidContentLength,
-    /// A request with a body, or a 101 response with a header that announces one (RFC 9110 §8.6).
+    /// A request with a body (RFC 9112 §6).
     UnexpectedBody,
     /// `Upgrade` is missing or does not name `websocket` (§4.1, §4.2.1).
     MissingUpgrade,
@@ -45,7 +53,9 @@ pub enum HandshakeError {
     /// The request target is not one that a GET request may have (RFC 9112 §3.2); or `:scheme` or
     /// `:path` of an extended CONNECT is missing or invalid (RFC 8441 §4).
     InvalidTarget,
-    /// The method is not GET (§4.2.1).
+    /// The method is not GET (§4.2.1); with
+    /// [`Config::serve_plain_http`](crate::Config::serve_plain_http) only if a WebSocket was asked for, or
+    /// a tunnel, by CONNECT.
     MethodNotAllowed,
     /// `Host` is missing, repeated or malformed (§4.2.1); or `:authority` is, or `Host` says something
     /// else (RFC 8441 §4, RFC 9113 §8.3.1).
@@ -104,7 +114,9 @@ pub enum HandshakeError {
     UnacceptableExtension,
     /// The server chose a subprotocol that was not offered (§4.1).
     UnofferedSubprotocol,
-    /// `Sec-WebSocket-Protocol` is repeated or not one token (§11.3.4).
+    /// `Sec-WebSocket-Protocol` is repeated or not one token (§11.3.4). Nor may it be empty, not even where no
+    /// subprotocol was asked for: a server that chooses none leaves the field out (§4.2.2). Some send it so
+    /// all the same; Chromium fails them as well, Firefox does not.
     InvalidSubprotocol,
     /// The server chose none of the subprotocols, and
     /// [`Config::require_subprotocol`](crate::Config::require_subprotocol) is set.
@@ -117,7 +129,9 @@ impl HandshakeError {
     #[must_use]
     pub const fn status(self) -> Option<u16> {
         match self {
-            Self::InvalidLineEnd
+            Self::UnexpectedTls
+            | Self::NotHttp
+            | Self::InvalidLineEnd
             | Self::MalformedHead
             | Self::InvalidContentLength
             | Self::UnexpectedBody
@@ -209,6 +223,8 @@ impl HandshakeError {
 
     const fn text(self) -> &'static str {
         match self {
+            Self::UnexpectedTls => "TLS where plain HTTP was expected",
+            Self::NotHttp => "another protocol than HTTP/1.1",
             Self::InvalidLineEnd => "line of the head does not end with CR LF",
             Self::MalformedHead => "malformed HTTP head",
             Self::HeadTooLarge => "HTTP head above the size limit",

@@ -1,7 +1,7 @@
 //! Finding and parsing the head of a request or response: [RFC 9112 §2].
 //!
-//! [`HeadReader`] finds the end of the head, however the bytes arrive, and looks for it once at each
-//! byte (R083). What it finds goes to `httparse` as a whole; a head that lies whole in the input is
+//! [`HeadReader`] finds the end of the head, however the bytes arrive, and looks once at each byte
+//! (R083); at those of the first line also for whether they can be one. What it finds goes to `httparse` as a whole; a head that lies whole in the input is
 //! not copied for that, and the usual one is not even searched for its end.
 //!
 //! [RFC 9112 §2]: https://www.rfc-editor.org/rfc/rfc9112#section-2
@@ -11,9 +11,11 @@ use alloc::vec::Vec;
 use core::mem::{MaybeUninit, take};
 
 use httparse::{Header, ParserConfig, Status};
-use memchr::memchr2;
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::error::HandshakeError;
+use super::first_line::FirstLine;
+use super::syntax::push_all;
 use crate::config::Config;
 
 /// The most header lines that can be parsed.
@@ -35,16 +37,12 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    pub(super) fn new(config: &Config) -> Self {
+    /// Reads heads that begin with such a line.
+    pub(super) fn new(first_line: FirstLine, config: &Config) -> Self {
         let max_lines = config.max_headers.min(MAX_HEADERS) + 1;
-        let scanner = Scanner {
-            max_size: config.max_head_size,
-            max_lines,
-            ..Scanner::default()
-        };
         Self {
             head: Vec::new(),
-            scanner,
+            scanner: Scanner::new(first_line, config.max_head_size, max_lines),
         }
     }
 
@@ -106,8 +104,9 @@ impl HeadReader {
 }
 
 /// Looks for the end of the head through one piece of input after the other.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Scanner {
+    first_line: FirstLine,
     max_size: usize,
     max_lines: usize,
     /// Bytes of the head so far, without an empty line before it.
@@ -122,6 +121,19 @@ struct Scanner {
 }
 
 impl Scanner {
+    const fn new(first_line: FirstLine, max_size: usize, max_lines: usize) -> Self {
+        Self {
+            first_line,
+            max_size,
+            max_lines,
+            size: 0,
+            lines: 0,
+            line_has_content: false,
+            after_cr: false,
+            skipped: false,
+        }
+    }
+
     /// Whether it has seen a part of the head.
     const fn is_under_way(&self) -> bool {
         self.size > 0 || self.skipped
@@ -142,11 +154,16 @@ impl Scanner {
             };
             if !self.after_cr {
                 let line_end = memchr2(b'\r', b'\n', window);
+                let is_bare_lf = line_end.is_some_and(|end| window.get(end) == Some(&b'\n'));
+                let taken = line_end.map_or(window.len(), |end| end + usize::from(!is_bare_lf));
+                if self.lines == 0 {
+                    self.first_line
+                        .take(window.get(..taken).unwrap_or(window))?;
+                }
                 // R081: a line ends with CR LF, not with LF alone (RFC 9112 §2.2).
-                if line_end.is_some_and(|end| window.get(end) == Some(&b'\n')) {
+                if is_bare_lf {
                     return Err(HandshakeError::InvalidLineEnd);
                 }
-                let taken = line_end.map_or(window.len(), |end| end + 1);
                 self.line_has_content |= line_end != Some(0);
                 self.after_cr = line_end.is_some();
                 self.size += taken;
@@ -182,18 +199,40 @@ impl Scanner {
             self.size = 0;
             return Ok(false);
         }
-        let Self {
-            max_size,
-            max_lines,
-            ..
-        } = *self;
-        *self = Self {
-            max_size,
-            max_lines,
-            ..Self::default()
-        };
+        *self = Self::new(self.first_line.restarted(), self.max_size, self.max_lines);
         Ok(true)
     }
+}
+
+/// R409: in a response a line that was folded is one, with a space where the fold was (RFC 9112 §5.2).
+///
+/// Behind the first line nothing is folded: there is no field yet to go on with, and what begins with a
+/// space there stays an error (RFC 9112 §2.2).
+pub(super) fn unfold(head: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_fold = |end: usize| matches!(head.get(end + 1), Some(b' ' | b'\t'));
+    if !memchr_iter(b'\n', &head).skip(1).any(is_fold) {
+        return head;
+    }
+    let mut unfolded = Vec::with_capacity(head.len());
+    let mut rest = &head[..];
+    while let Some((line, after)) =
+        memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1))
+    {
+        rest = after;
+        if unfolded.is_empty() || !matches!(after, [b' ' | b'\t', ..]) {
+            unfolded.extend_from_slice(line);
+            continue;
+        }
+        let mut line = line.strip_suffix(b"\r\n").unwrap_or(line);
+        while let [before @ .., b' ' | b'\t'] = line {
+            line = before;
+        }
+        while let [b' ' | b'\t', behind @ ..] = rest {
+            rest = behind;
+        }
+        push_all(&mut unfolded, &[line, b" "]);
+    }
+    Cow::Owned(unfolded)
 }
 
 /// R081: `httparse` takes a line that ends with LF alone; we do not (RFC 9112 §2.2).
@@ -213,11 +252,6 @@ pub(super) fn parse_request<'s, 'b>(
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(head, slots) {
         Ok(Status::Complete(size)) if size == head.len() => Ok(request),
-        Err(httparse::Error::Version) => Err(wrong_version(head, |line| {
-            let mut words = line.split(|byte| *byte == b' ');
-            // R081: a space in the target is not a matter of the version.
-            words.nth(2).filter(|_| words.next().is_none())
-        })),
         _ => Err(HandshakeError::MalformedHead),
     }
 }
@@ -230,25 +264,6 @@ pub(super) fn parse_response<'s, 'b>(
     let mut response = httparse::Response::new(&mut []);
     match ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, slots) {
         Ok(Status::Complete(size)) if size == head.len() => Ok(response),
-        Err(httparse::Error::Version) => Err(wrong_version(head, |line| {
-            line.split(|byte| *byte == b' ').next()
-        })),
         _ => Err(HandshakeError::MalformedHead),
-    }
-}
-
-/// Tells another version of HTTP from something else.
-fn wrong_version(head: &[u8], word: fn(&[u8]) -> Option<&[u8]>) -> HandshakeError {
-    let line = head.split(|byte| *byte == b'\r').next();
-    match line
-        .and_then(word)
-        .and_then(|word| word.strip_prefix(b"HTTP/"))
-    {
-        // This was not what was wrong.
-        Some(b"1.0" | b"1.1") => HandshakeError::MalformedHead,
-        Some([major] | [major, b'.', _]) if major.is_ascii_digit() => {
-            HandshakeError::UnsupportedHttpVersion
-        }
-        _ => HandshakeError::MalformedHead,
     }
 }

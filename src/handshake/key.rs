@@ -3,6 +3,9 @@
 //! [RFC 6455 §4.2.2]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
 //! [§11.3.1]: https://www.rfc-editor.org/rfc/rfc6455#section-11.3.1
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -41,10 +44,19 @@ pub(super) fn is_key(key: &[u8]) -> bool {
     key.len() == 24 && LENIENT.decode_slice(key, &mut [0; 18]) == Ok(16)
 }
 
+/// Base64 with padding, for a text of any length: RFC 7617 §2.
+pub(super) fn encode_text(bytes: &[u8]) -> Vec<u8> {
+    let mut text = vec![0; bytes.len().div_ceil(3) * 4];
+    let written = PADDED.encode_slice(bytes, &mut text);
+    debug_assert_eq!(written, Ok(text.len()));
+    text
+}
+
+const PADDED: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
+
 /// Base64 with padding, for an array whose encoding has `N` characters.
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    const PADDED: GeneralPurpose =
-        GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
     let mut text = [0; N];
     let written = PADDED.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(N));

@@ -6,13 +6,14 @@
 //! [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 
 use alloc::borrow::Cow;
+use core::fmt;
 
 use super::error::HandshakeError;
 use super::key::accept_key;
 #[cfg(feature = "deflate")]
 use super::list::Extension;
 use super::list::{extensions, token, tokens};
-use super::syntax::{Slot, lines};
+use super::syntax::{Hidden, Slot, lines};
 use super::upgrade::names_upgrade;
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, Parameters};
@@ -32,7 +33,7 @@ use crate::deflate::{DeflateConfig, Parameters};
 /// assert_eq!(offer.check(101, headers)?.subprotocol, Some("superchat"));
 /// # Ok::<(), sockless::handshake::HandshakeError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Offer<'o> {
     /// `None` in an extended CONNECT.
     accept: Option<[u8; 28]>,
@@ -215,6 +216,17 @@ impl<'o> Offer<'o> {
     }
 }
 
+/// Without the subprotocols, in which there may be secrets.
+impl fmt::Debug for Offer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("is_extended_connect", &self.accept.is_none())
+            .field("subprotocols", &Hidden(self.subprotocols.len()))
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the handshake reads of a response's header.
 #[derive(Clone, Debug, Default)]
 struct ResponseFields<'h> {
@@ -227,7 +239,6 @@ struct ResponseFields<'h> {
     extension: Option<Extension<'h>>,
     names_upgrade: bool,
     connection_is_malformed: bool,
-    announces_body: bool,
 }
 
 impl<'h> ResponseFields<'h> {
@@ -245,11 +256,6 @@ impl<'h> ResponseFields<'h> {
 
     /// The rules of HTTP/1.1.
     fn check_upgrade(&self, accept: [u8; 28]) -> Result<(), HandshakeError> {
-        // R046: a 101 has no body, and what would say otherwise must not be there (RFC 9110 §8.6, RFC
-        // 9112 §6.1). R365: to a CONNECT it would mean nothing (RFC 9110 §9.3.6).
-        if self.announces_body {
-            return Err(HandshakeError::UnexpectedBody);
-        }
         // R033: one protocol and no other (§4.1 (2)).
         match self.upgrade {
             Slot::Once(name) if name.eq_ignore_ascii_case(b"websocket") => {}
@@ -267,7 +273,9 @@ impl<'h> ResponseFields<'h> {
         }
     }
 
-    // R044: names in whatever case; whatever has no arm here is ignored.
+    // R044: names in whatever case; whatever has no arm here is ignored. R046: so is what speaks of a body,
+    // which a 101 does not have, whatever its fields say (RFC 9112 §6.3). R365: nor has the answer to a
+    // CONNECT (RFC 9110 §9.3.6).
     fn put(&mut self, name: &str, value: &'h [u8]) -> Result<(), HandshakeError> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
@@ -276,8 +284,6 @@ impl<'h> ResponseFields<'h> {
                 Some(named) => self.names_upgrade |= named,
                 None => self.connection_is_malformed = true,
             },
-            14 if is("content-length") => self.announces_body = true,
-            17 if is("transfer-encoding") => self.announces_body = true,
             20 if is("sec-websocket-accept") => self.accept.put(value),
             22 if is("sec-websocket-protocol") => self.subprotocol.put(value),
             24 if is("sec-websocket-extensions") => {

@@ -8,7 +8,7 @@ use core::fmt;
 use super::authority::Authority;
 use super::error::HandshakeError;
 use super::list::tokens;
-use super::syntax::{Headers, ascii, values};
+use super::syntax::{Headers, WithoutQuery, ascii, values};
 
 /// A request that a server received, found to be right (RFC 6455 §4.2.1); comes in
 /// [`Event::Request`](crate::Event::Request).
@@ -63,20 +63,27 @@ impl Request {
         }
     }
 
-    /// The method: `GET`; or `HEAD` if [`is_upgrade`](Self::is_upgrade) is false (§4.2.1).
+    /// The method: `GET`, or any but `CONNECT` if [`is_upgrade`](Self::is_upgrade) is false (§4.2.1). In the
+    /// case in which it was sent, for methods that differ in case are different (RFC 9110 §9.1).
+    ///
+    /// A request with a body does not get here, whatever its method. To a method that the path does not
+    /// have, answer 405 and with an `Allow` that lists those that it has (RFC 9110 §15.5.6).
     #[must_use]
     pub fn method(&self) -> &str {
         self.text(0, self.method_size)
     }
 
     /// The request target as sent: a path with an optional query, or a whole URI of scheme `http` or
-    /// `https` (§4.2.1). ASCII without spaces and control characters.
+    /// `https` (§4.2.1); with [`Config::serve_plain_http`](crate::Config::serve_plain_http) also `*`, of
+    /// OPTIONS. ASCII without spaces and control characters, and otherwise as it came: browsers leave some
+    /// characters as they are that RFC 3986 wants escaped, such as `|` in a query, and a stray `%` too.
     #[must_use]
     pub fn target(&self) -> &str {
         self.text(self.method_size + 1, self.target_size)
     }
 
-    /// The path of the target as sent; starts with `/` (§4.2.1).
+    /// The path of the target as sent; starts with `/` (§4.2.1). Only of `OPTIONS *`, which asks about the
+    /// server as a whole, it is `*` (RFC 9112 §3.2.4).
     ///
     /// Escapes such as `%20` are in it as they came: to decode them is the caller's part, and to do so
     /// after splitting the path, for `%2F` is no separator.
@@ -144,11 +151,12 @@ impl Request {
     }
 }
 
+/// Without the query and the values of most fields, which may be secrets; see [`Headers`].
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method())
-            .field("target", &self.target())
+            .field("target", &WithoutQuery(self.target()))
             .field("headers", &self.headers())
             .finish()
     }
@@ -167,8 +175,8 @@ impl<'a> Target<'a> {
             Some((target, query)) => (target, Some(query)),
             None => (target, None),
         };
-        // R063: a path, or a whole URI with the path in it.
-        if target.starts_with('/') {
+        // R063: a path, or a whole URI with the path in it. R402: or `*`, the server as a whole.
+        if target.starts_with('/') || target == "*" {
             return Self {
                 authority: None,
                 path: target,
@@ -192,26 +200,38 @@ pub(super) fn is_path(target: &str) -> bool {
 }
 
 /// R004, R081: visible ASCII only; and no fragment, which is not part of a target.
+///
+/// R408: but not what RFC 3986 asks of it, which [`ClientRequest`](super::ClientRequest) holds to: browsers
+/// leave ``[ \ ] ^ ` { | }`` and a stray `%` in a query as they are, and such requests are to be served.
 fn is_visible(target: &str) -> bool {
     target
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
-/// R063, R081: the target of a GET request, which is a path or a whole URI (RFC 9112 §3.2).
-pub(super) fn check_target(target: &str) -> Result<(), HandshakeError> {
+/// R063, R081: the target of a request, a path or a whole URI (RFC 9112 §3.2); and what OPTIONS and
+/// CONNECT may have instead.
+pub(super) fn check_target(method: &str, target: &str) -> Result<(), HandshakeError> {
     if is_path(target) {
         return Ok(());
     }
-    if !is_visible(target) {
-        return Err(HandshakeError::InvalidTarget);
-    }
-    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
-    let is_http = |s: &str| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https");
-    let authority = Target::split(target).authority.unwrap_or_default();
-    if scheme.is_some_and(is_http) && Authority::parse(authority).is_ok() {
+    let is_right = match method {
+        // R402: these are right for their methods, which are refused for what they are (RFC 9112 §3.2.3,
+        // §3.2.4).
+        "OPTIONS" if target == "*" => true,
+        "CONNECT" => Authority::parse(target).is_ok_and(|authority| authority.port.is_some()),
+        _ => is_whole_uri(target),
+    };
+    if is_right {
         Ok(())
     } else {
         Err(HandshakeError::InvalidTarget)
     }
+}
+
+fn is_whole_uri(target: &str) -> bool {
+    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
+    let is_http = |s: &str| s.eq_ignore_ascii_case("http") || s.eq_ignore_ascii_case("https");
+    let authority = Target::split(target).authority.unwrap_or_default();
+    is_visible(target) && scheme.is_some_and(is_http) && Authority::parse(authority).is_ok()
 }

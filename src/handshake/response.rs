@@ -10,8 +10,8 @@ use core::fmt;
 
 use super::list::tokens;
 use super::syntax::{
-    Headers, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field, values,
-    version,
+    Headers, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field,
+    set_field, values, version,
 };
 
 /// The answer to the request that opens a connection (RFC 6455 §4.2.2).
@@ -40,6 +40,18 @@ pub struct Response {
     /// What a server chose; in a received response it is in the fields.
     subprotocol: Option<Box<str>>,
     body: Vec<u8>,
+    /// Whether the body is all of the body.
+    is_complete: bool,
+    #[cfg(feature = "deflate")]
+    compression: CompressionChoice,
+}
+
+/// Whether compression is agreed to where it can be.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CompressionChoice {
+    Agreed,
+    Declined,
 }
 
 impl Default for Response {
@@ -63,6 +75,9 @@ impl Response {
             fields: Vec::new(),
             subprotocol: None,
             body: Vec::new(),
+            is_complete: true,
+            #[cfg(feature = "deflate")]
+            compression: CompressionChoice::Agreed,
         }
     }
 
@@ -75,6 +90,33 @@ impl Response {
     #[must_use]
     pub fn with_subprotocol(mut self, name: &str) -> Self {
         self.subprotocol = Some(name.into());
+        self
+    }
+
+    /// Declines compression, though [`Config::deflate`](crate::Config::deflate) is set and the client offers
+    /// it (RFC 7692 §5.1): the 101 agrees to no extension, and
+    /// [`Connection::deflate`](crate::Connection::deflate) is `None`.
+    ///
+    /// For one client among others whose inflater is broken; its `User-Agent` may tell. Whoever answers
+    /// with an HTTP stack of its own declines by leaving `Sec-WebSocket-Extensions` out, and opens the
+    /// connection with [`Connection::upgraded`](crate::Connection::upgraded).
+    ///
+    /// ```
+    /// use sockless::{Request, Response};
+    ///
+    /// fn answer(request: &Request) -> Response {
+    ///     let is_broken = |agent: &[u8]| agent.windows(11).any(|part| part == b"Version/15.");
+    ///     match request.header("user-agent") {
+    ///         Some(agent) if is_broken(agent) => Response::default().without_compression(),
+    ///         _ => Response::default(),
+    ///     }
+    /// }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    #[must_use]
+    pub const fn without_compression(mut self) -> Self {
+        self.compression = CompressionChoice::Declined;
         self
     }
 
@@ -96,7 +138,7 @@ impl Response {
     /// Sets the body; its length is sent with it.
     #[must_use]
     pub fn with_body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.body = bytes.into();
+        (self.body, self.is_complete) = (bytes.into(), true);
         self
     }
 
@@ -149,10 +191,29 @@ impl Response {
         Headers::new(&self.fields)
     }
 
-    /// The body. Of a received one, what came of it up to the limit.
+    /// The body. Of a received one, what came of it up to the limit; [`is_complete`](Self::is_complete)
+    /// says whether that is all of it.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Whether [`body`](Self::body) is the whole body (RFC 9112 §8). Always, but for a response that a
+    /// client received and whose body
+    ///
+    /// - is longer than [`Config::max_response_body`](crate::Config::max_response_body), or reaches it
+    ///   without a stated length, so that nobody waits to see whether more comes;
+    /// - breaks the chunked coding, or has no last chunk;
+    /// - is shorter than its `Content-Length` says, because the transport ended;
+    /// - came over a transport that was [reset](crate::Connection::transport_reset), or was not all there
+    ///   when [`Config::handshake_timeout`](crate::Config::handshake_timeout) had passed.
+    ///
+    /// A body without a stated length ends with the transport, and is complete if that
+    /// [ended in order](crate::Connection::end_of_stream). Where there is no TLS, nobody can tell such an
+    /// end from one that somebody else brought about.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// A response that a client received; `fields` are well-formed header lines.
@@ -164,19 +225,16 @@ impl Response {
     }
 
     fn set_content_type(&mut self, value: &[u8]) {
-        let mut fields = Vec::new();
-        let others = self
-            .headers()
-            .filter(|field| !field.0.eq_ignore_ascii_case("content-type"));
-        for (name, value) in others {
-            push_field(&mut fields, name, value);
-        }
-        push_field(&mut fields, "Content-Type", value);
-        self.fields = fields;
+        set_field(&mut self.fields, "Content-Type", value);
     }
 
-    pub(super) fn set_body(&mut self, body: Vec<u8>) {
-        self.body = body;
+    pub(super) fn set_received_body(&mut self, body: Vec<u8>, is_complete: bool) {
+        (self.body, self.is_complete) = (body, is_complete);
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) const fn declines_compression(&self) -> bool {
+        matches!(self.compression, CompressionChoice::Declined)
     }
 
     /// Appends the header lines that are the caller's.
@@ -189,6 +247,7 @@ impl Response {
     }
 }
 
+/// Without the values of most fields, which may be secrets; see [`Headers`]. The body is printed.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
@@ -196,6 +255,7 @@ impl fmt::Debug for Response {
             .field("subprotocol", &self.subprotocol())
             .field("headers", &self.headers())
             .field("body", &format_args!("{}", self.body.escape_ascii()))
+            .field("is_complete", &self.is_complete)
             .finish()
     }
 }

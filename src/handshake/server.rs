@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use super::error::{HandshakeError, UPGRADE_REQUIRED};
+use super::first_line::FirstLine;
 use super::head::{HeadReader, header_slots, parse_request};
 use super::list::tokens;
 use super::request::{Kind, Request, check_target};
@@ -45,14 +46,15 @@ enum Pending {
         #[cfg(feature = "deflate")]
         deflate: Option<Parameters>,
     },
-    Get,
+    /// A request for something else, with the method HEAD or another one.
     Head,
+    Plain,
 }
 
 impl ServerHandshake {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            reader: HeadReader::new(config),
+            reader: HeadReader::new(FirstLine::of_request(), config),
             plain_http: config.plain_http,
             #[cfg(feature = "deflate")]
             deflate: config.deflate.clone(),
@@ -98,7 +100,7 @@ impl ServerHandshake {
         else {
             return Err(HandshakeError::MalformedHead);
         };
-        check_target(target)?;
+        check_target(method, target)?;
         let http = if minor == 0 {
             HttpVersion::Http10
         } else {
@@ -111,11 +113,12 @@ impl ServerHandshake {
         let fields = RequestFields::read(headers.clone());
         fields.check_message(http)?;
         let kind = if self.plain_http && !fields.asks_for_websocket() {
-            // R061, R065: a page may also be asked for by HEAD.
             self.pending = Some(match method {
-                "GET" => Pending::Get,
                 "HEAD" => Pending::Head,
-                _ => return Err(HandshakeError::MethodNotAllowed),
+                // R407: but no tunnel, which a status 2xx would open (RFC 9110 §9.3.6).
+                "CONNECT" => return Err(HandshakeError::MethodNotAllowed),
+                // R065, R407: the other methods are the caller's to know (RFC 9110 §9.1).
+                _ => Pending::Plain,
             });
             Kind::Plain
         } else {
@@ -152,7 +155,7 @@ impl ServerHandshake {
                 subprotocols,
                 ..
             }) => (accept, subprotocols),
-            Some(Pending::Get | Pending::Head) => return Err(SendError::NotUpgrade),
+            Some(Pending::Head | Pending::Plain) => return Err(SendError::NotUpgrade),
             None => return Err(SendError::NoRequest),
         };
         // R090: the status that accepts (§4.2.2 (5)).
@@ -189,7 +192,7 @@ impl ServerHandshake {
             ],
         );
         #[cfg(feature = "deflate")]
-        if let Some((parameters, _)) = self.agreed() {
+        if let Some((parameters, _)) = self.agreed(response) {
             // R293: the header only if there is something to say.
             let element = parameters.to_string();
             push_field(out, "Sec-WebSocket-Extensions", element.as_bytes());
@@ -199,9 +202,13 @@ impl ServerHandshake {
         Ok(())
     }
 
-    /// How messages are compressed, if they are.
+    /// How messages are compressed behind this answer, if they are.
     #[cfg(feature = "deflate")]
-    pub(crate) fn agreed(&self) -> Option<(Parameters, &DeflateConfig)> {
+    pub(crate) fn agreed(&self, response: &Response) -> Option<(Parameters, &DeflateConfig)> {
+        // R411: the answer decides, for this request alone (RFC 7692 §5.1).
+        if response.declines_compression() {
+            return None;
+        }
         match (&self.pending, &self.deflate) {
             (
                 Some(Pending::Upgrade {

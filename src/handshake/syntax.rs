@@ -42,11 +42,72 @@ impl<'h> Iterator for Headers<'h> {
     }
 }
 
+/// With the values of fields that have nothing secret in them, and the lengths of all other values: a
+/// cookie or a token must not get into a log by `{:?}`.
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text =
-            |(name, value): (_, &'_ [u8])| (name, alloc::format!("{}", value.escape_ascii()));
-        f.debug_map().entries(self.clone().map(text)).finish()
+        let printed = |(name, value)| (name, Printed { name, value });
+        f.debug_map().entries(self.clone().map(printed)).finish()
+    }
+}
+
+/// The value of a field, as it is printed.
+struct Printed<'h> {
+    name: &'h str,
+    value: &'h [u8],
+}
+
+impl fmt::Debug for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // R410: those that the handshake reads, or that say what spoke; not `Sec-WebSocket-Protocol`, in
+        // which pages send tokens, for they have no other field.
+        const PUBLIC: [&str; 15] = [
+            "connection",
+            "content-length",
+            "content-type",
+            "date",
+            "host",
+            "origin",
+            "retry-after",
+            "sec-websocket-accept",
+            "sec-websocket-extensions",
+            "sec-websocket-version",
+            "server",
+            "transfer-encoding",
+            "upgrade",
+            "user-agent",
+            "www-authenticate",
+        ];
+        if PUBLIC
+            .iter()
+            .any(|public| self.name.eq_ignore_ascii_case(public))
+        {
+            write!(f, "\"{}\"", self.value.escape_ascii())
+        } else {
+            Hidden(self.value.len()).fmt(f)
+        }
+    }
+}
+
+/// Stands for so many bytes that may be secret.
+pub(super) struct Hidden(pub(super) usize);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0)
+    }
+}
+
+/// A request target, printed without its query, where tokens stand: R410.
+pub(super) struct WithoutQuery<'a>(pub(super) &'a str);
+
+impl fmt::Debug for WithoutQuery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(target) = self;
+        match target.split_once('?') {
+            Some((path, query)) => write!(f, "\"{path}?\"{:?}", Hidden(query.len())),
+            None => write!(f, "\"{target}\""),
+        }
     }
 }
 
@@ -129,6 +190,9 @@ pub enum InvalidHeader {
     Value,
     /// The field belongs to the handshake, which writes it itself: `Host`, `Upgrade`, `Connection`,
     /// `Content-Length`, `Transfer-Encoding`, `Expect` and whatever starts with `Sec-WebSocket-`.
+    ///
+    /// Some have setters of their own: [`with_host`](super::ClientRequest::with_host), `with_subprotocol` of
+    /// either, [`with_body`](super::Response::with_body), and `Config::deflate` for extensions.
     Reserved,
     /// The name of the subprotocol is not a token (RFC 6455 §4.1).
     Subprotocol,
@@ -136,6 +200,10 @@ pub enum InvalidHeader {
     RepeatedSubprotocol,
     /// The origin is neither `null` nor of the form `scheme://host:port` (RFC 6454 §7).
     Origin,
+    /// The host is not of the form `host` or `host:port` (RFC 9110 §7.2).
+    Host,
+    /// The user name has a colon, or one of user name and password a control character (RFC 7617 §2).
+    Credentials,
 }
 
 impl fmt::Display for InvalidHeader {
@@ -143,10 +211,15 @@ impl fmt::Display for InvalidHeader {
         f.write_str(match self {
             Self::Name => "header name is not a token",
             Self::Value => "control character in a header value",
-            Self::Reserved => "header that the handshake writes itself",
+            Self::Reserved => {
+                "header that the handshake writes itself; \
+                 with_host sets Host, with_subprotocol Sec-WebSocket-Protocol"
+            }
             Self::Subprotocol => "name of a subprotocol is not a token",
             Self::RepeatedSubprotocol => "subprotocol offered twice",
             Self::Origin => "origin is not of the form scheme://host:port",
+            Self::Host => "host is not of the form host or host:port",
+            Self::Credentials => "colon in a user name, or control character in a credential",
         })
     }
 }
@@ -172,6 +245,17 @@ pub(super) fn add_field(
     }
     push_field(fields, name, value);
     Ok(())
+}
+
+/// Appends a field that is known to be right, in the place of all others with its name.
+pub(super) fn set_field(fields: &mut Vec<u8>, name: &str, value: &[u8]) {
+    let mut set = Vec::new();
+    let others = Headers::new(fields).filter(|field| !field.0.eq_ignore_ascii_case(name));
+    for (name, value) in others {
+        push_field(&mut set, name, value);
+    }
+    push_field(&mut set, name, value);
+    *fields = set;
 }
 
 /// R018, R093: what decides over the handshake and over the bytes behind the head is ours to write.
@@ -231,7 +315,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 §5.5: visible characters, space, tab, and bytes above ASCII.
-const fn is_value_byte(byte: u8) -> bool {
+pub(super) const fn is_value_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 

@@ -5,6 +5,8 @@
 //!
 //! [RFC 6455 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1
 
+use core::fmt;
+
 use super::authority::Authority;
 use super::error::HandshakeError;
 use super::key::{accept_key, is_key};
@@ -82,9 +84,16 @@ where
 }
 
 /// What a request offers, in header fields that were found to be right.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Offers<H> {
     headers: H,
+}
+
+/// R410: without the fields, which may be secrets.
+impl<H> fmt::Debug for Offers<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offers").finish_non_exhaustive()
+    }
 }
 
 impl<'h, H, N, V> Offers<H>

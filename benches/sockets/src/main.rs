@@ -1,7 +1,6 @@
 //! Echo servers on real sockets, compared under one load: see the README.
 
 mod client;
-mod clients;
 mod contestant;
 mod report;
 mod rounds;
@@ -21,8 +20,6 @@ type Failure = Box<dyn Error + Send + Sync>;
 enum Command {
     /// Echo on 127.0.0.1, on a port that is printed, until the standard input ends
     Serve { server: servers::Server },
-    /// Connect to ports on 127.0.0.1, which are read from the standard input, and echo
-    Connect { client: clients::Client },
     /// Measure all servers in turns, and write what came out
     Run(Box<rounds::Plan>),
 }
@@ -30,7 +27,6 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Serve { server } => server.serve(),
-        Command::Connect { client } => client.connect(),
         Command::Run(plan) => rounds::run(&plan),
     };
     match done {

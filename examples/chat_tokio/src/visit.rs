@@ -166,8 +166,14 @@ impl Visit {
     }
 
     fn judge(&mut self, request: &Request) -> Response {
-        if !request.is_upgrade() && request.path() == "/" {
-            return self.server.page.clone();
+        if !request.is_upgrade() {
+            if !matches!(request.method(), "GET" | "HEAD") {
+                let allowed = Response::new(405).with_header("Allow", "GET, HEAD");
+                return allowed.unwrap_or(Response::new(405));
+            }
+            if request.path() == "/" {
+                return self.server.page.clone();
+            }
         }
         let seat = match self.server.admission.admit(request) {
             Ok(seat) => seat,
