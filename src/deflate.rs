@@ -33,9 +33,30 @@
 //!
 //! | window bits | to send | to receive |
 //! |---:|---:|---:|
-//! | 15 | 288 KiB | at most 32 KiB |
-//! | 12 | 155 KiB | at most 4 KiB |
+//! | 15 | 296 KiB | at most 32 KiB |
+//! | 12 | 159 KiB | at most 4 KiB |
 //! | 9 | 136 KiB | at most 512 bytes |
+//!
+//! What sends is given back with the connection's Close, what receives with the peer's. A message that is
+//! being inflated takes 63 KiB beside what is gathered of it, or 95 KiB where it is handed over in parts.
+//!
+//! # What is sent compressed
+//!
+//! A whole message never gets longer by compression: one that would is sent as it is. With context takeover
+//! the compressor is then set back to the last 8 KiB of what the peer has of it. (That takes 17 µs, and all
+//! 32 KiB would take 60 µs.) The first of many short messages often gets no shorter, and as long as none
+//! has, none can refer to another.
+//!
+//! A message that is sent in parts is compressed from its first part on, and each part ends with a flush of
+//! five or six bytes, so that it can be read when it is there. Parts below a hundred bytes or so get longer by that:
+//! [`Compression::Never`] is for them.
+//!
+//! A [`Prepared`](crate::Prepared) message is compressed once for all connections without context takeover
+//! that have agreed on the same window, and once for each connection with it.
+//!
+//! Where frames of your own ([`send_frame_header`](crate::Connection::send_frame_header)) belong to a
+//! compressed message, what is compressed behind them refers to nothing before them. Such a frame has to end
+//! as a part does, with a flush or the end of the message.
 //!
 //! # The codec
 //!
@@ -48,7 +69,9 @@
 //! * It needs `std`, and so does the feature `deflate`.
 //! * It cannot deflate with a window of 8 bits: such an offer is declined by a server, and a client
 //!   that is told so sends everything uncompressed, which is always allowed.
-//! * It ends at a final block: the stream is begun anew behind it, with the window put back.
+//! * It ends at a final block: the stream is begun anew behind it, with the window put back. There may be any
+//!   number of them in a message. One that reaches back across the final block before it costs about 1 µs; the
+//!   work stays in proportion to what is received.
 //! * Its inflater has a window of 32 KiB whatever was agreed. What is kept from one message to the
 //!   next is what was agreed; within a message, a sender that reaches back further is not found out.
 //! * Its hash table is 128 KiB large whatever the window, and clearing it for each message takes 4 µs.
@@ -67,6 +90,7 @@ mod history;
 mod negotiate;
 pub(crate) mod outbound;
 mod pool;
+pub(crate) mod shared;
 
 pub(crate) mod inbound;
 
@@ -95,6 +119,7 @@ pub struct DeflateConfig {
     client_context: Context,
     server_max_window_bits: u8,
     client_max_window_bits: u8,
+    client_bits: ClientBits,
     level: u8,
     threshold: usize,
     max_ratio: u32,
@@ -108,12 +133,20 @@ enum Context {
     NoTakeover,
 }
 
+/// Whether a client's offer has `client_max_window_bits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClientBits {
+    Offered,
+    Unmentioned,
+}
+
 /// Which of the messages that are sent get compressed; see
 /// [`set_compression`](crate::Connection::set_compression).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Those of at least [`DeflateConfig::threshold`] bytes, and those that are sent in parts.
+    /// Those of at least [`DeflateConfig::threshold`] bytes that get shorter by it, and those that are
+    /// sent in two or more parts.
     #[default]
     Automatic,
     /// None: for what is secret, and for what is compressed already.
@@ -135,6 +168,7 @@ impl DeflateConfig {
             client_context: Context::NoTakeover,
             server_max_window_bits: 15,
             client_max_window_bits: 15,
+            client_bits: ClientBits::Offered,
             level: 6,
             threshold: 64,
             max_ratio: u32::MAX,
@@ -171,11 +205,28 @@ impl DeflateConfig {
     /// How far back the client's messages may refer, as
     /// [`server_max_window_bits`](Self::server_max_window_bits). Default: 15. (§7.1.2.2)
     ///
-    /// A server can only ask for less if the client's offer allows it; where it does not, 15 is
-    /// agreed.
+    /// A server can only ask for less if the client's offer allows it; where it does not, nothing is asked
+    /// for, and 15 is agreed.
+    ///
+    /// Do not ask for 8 as a server unless you know your clients: zlib cannot compress with a window that
+    /// small. A client that is built on it, as most are, gives up the connection, or breaks it with its
+    /// first long message. A client of this crate sends everything uncompressed. Ask for 9 or more.
     #[must_use]
     pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_max_window_bits = clamp(bits);
+        self
+    }
+
+    /// Leaves `client_max_window_bits` out of a client's offer, for servers that refuse an offer with it.
+    /// Default: it is in the offer, so that the server may set the client's window. (§7.1.2.2)
+    ///
+    /// A server that sets the window all the same fails the handshake with
+    /// [`HandshakeError::UnacceptableExtension`](crate::handshake::HandshakeError::UnacceptableExtension).
+    /// The client keeps to its own [`client_max_window_bits`](Self::client_max_window_bits) in any case. As a
+    /// server it has no effect.
+    #[must_use]
+    pub const fn without_client_max_window_bits(mut self) -> Self {
+        self.client_bits = ClientBits::Unmentioned;
         self
     }
 
@@ -200,8 +251,10 @@ impl DeflateConfig {
         self
     }
 
-    /// How many times larger than its compressed form a received message may be; looked at after
-    /// every 64 KiB of it. Default: no limit other than
+    /// How many times larger than its compressed form a received message may be, from 64 KiB on. It is
+    /// judged after every 256 bytes of the compressed form and at the message's end, wherever the input is
+    /// cut. A message above it fails with
+    /// [`Error::RatioTooHigh`](crate::Error::RatioTooHigh) (1009). Default: no limit other than
     /// [`Config::max_message_size`](crate::Config::max_message_size), which is checked while
     /// inflating and holds in any case. What is possible at all is 1032.
     #[must_use]

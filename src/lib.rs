@@ -160,7 +160,7 @@
 //! | Limit | Default | Why this much | Above it |
 //! |---|---|---|---|
 //! | [`max_frame_size`](Config::max_frame_size) | that of the message | judged at the header, and memory follows what has arrived | 1009 |
-//! | [`max_message_size`](Config::max_message_size) | 16 MiB | what a peer can make this end gather; inflated size if compressed | 1009 |
+//! | [`max_message_size`](Config::max_message_size) | 16 MiB | what a peer can make this end gather, and hold while it does; inflated size if compressed | 1009 |
 //! | [`max_fragments`](Config::max_fragments) | 131,072 | fragments cost no memory, so this ends only messages that never end | 1008 |
 //! | [`high_water_mark`](Config::high_water_mark) | 64 KiB | a peer that pings and does not read: above it only its latest ping is answered | fewer pongs |
 //! | [`max_head_size`](Config::max_head_size) | 16 KiB | cookies and tokens have room; what the handshake may gather | 431, or failure |

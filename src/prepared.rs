@@ -6,8 +6,12 @@
 use alloc::rc::Rc as Arc;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
+#[cfg(feature = "deflate")]
+use alloc::vec::Vec;
 use core::fmt;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::shared::Forms;
 use crate::frame::Opcode;
 
 /// A message to send to any number of connections, whose payload is shared rather than copied.
@@ -18,6 +22,12 @@ use crate::frame::Opcode;
 /// [`send_binary`](crate::Connection::send_binary) copies its payload once,
 /// [`send_prepared`](crate::Connection::send_prepared) never does, unless it is short or has to be
 /// masked.
+///
+/// Connections that compress without context takeover share a compressed form as well (RFC 7692). It is made
+/// when the first of them sends the message, once for each window that was agreed on, and lives as
+/// long as the message. A connection with context takeover compresses it for itself. A message that gets
+/// no shorter, one below the threshold of a connection, and one that is sent with
+/// `Compression::Never` goes out as it is.
 ///
 /// ```
 /// use sockless::{Config, Connection, Prepared, Role};
@@ -35,6 +45,8 @@ use crate::frame::Opcode;
 pub struct Prepared {
     pub(crate) opcode: Opcode,
     pub(crate) payload: SharedPayload,
+    #[cfg(feature = "deflate")]
+    pub(crate) forms: Arc<Forms>,
 }
 
 /// Bytes that several connections may hold.
@@ -43,6 +55,12 @@ pub(crate) type SharedPayload = Arc<dyn Payload>;
 /// What a payload can be lent from, for as long as it is held.
 pub(crate) trait Payload: Send + Sync {
     fn bytes(&self) -> &[u8];
+}
+
+/// A payload that nobody else has yet.
+#[cfg(feature = "deflate")]
+pub(crate) fn shared(bytes: Vec<u8>) -> SharedPayload {
+    Arc::new(Binary(bytes))
 }
 
 struct Text<T>(T);
@@ -66,10 +84,7 @@ impl Prepared {
     /// `text` has to lend the same text each time: what has been announced to a peer is sent.
     #[must_use]
     pub fn text(text: impl AsRef<str> + Send + Sync + 'static) -> Self {
-        Self {
-            opcode: Opcode::Text,
-            payload: Arc::new(Text(text)),
-        }
+        Self::new(Opcode::Text, Arc::new(Text(text)))
     }
 
     /// A binary message (RFC 6455 §5.6).
@@ -77,16 +92,22 @@ impl Prepared {
     /// `data` has to lend the same bytes each time: what has been announced to a peer is sent.
     #[must_use]
     pub fn binary(data: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self {
-            opcode: Opcode::Binary,
-            payload: Arc::new(Binary(data)),
-        }
+        Self::new(Opcode::Binary, Arc::new(Binary(data)))
     }
 
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.payload.bytes()
+    }
+
+    fn new(opcode: Opcode, payload: SharedPayload) -> Self {
+        Self {
+            opcode,
+            payload,
+            #[cfg(feature = "deflate")]
+            forms: Arc::default(),
+        }
     }
 }
 

@@ -136,6 +136,12 @@ impl Validator {
         }
     }
 
+    /// What there is of the code point that the text so far is cut in.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn cut(&self) -> &[u8] {
+        self.cut.get(..self.len.into()).unwrap_or_default()
+    }
+
     /// Moves bytes from the front of `piece` to the cut code point until it is complete.
     fn complete(&mut self, piece: &mut &[u8]) -> Result<Option<char>, InvalidUtf8> {
         let mut bytes = [0; 4];

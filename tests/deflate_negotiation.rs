@@ -345,6 +345,48 @@ fn offers_of_a_client() {
     }
 }
 
+/// An offer can leave `client_max_window_bits` out, for servers that refuse it; then none may be set.
+#[test]
+fn r284_r315_r397_t71_offer_without_a_window_of_the_client() {
+    let bare = lax().without_client_max_window_bits();
+    for (config, offer) in [
+        (bare.clone(), ""),
+        (
+            DeflateConfig::new().without_client_max_window_bits(),
+            "; server_no_context_takeover; client_no_context_takeover",
+        ),
+        // Whatever it keeps to.
+        (bare.clone().client_max_window_bits(10), ""),
+        (
+            bare.clone().server_max_window_bits(10),
+            "; server_max_window_bits=10",
+        ),
+    ] {
+        assert_eq!(config.offer(), deflate(offer));
+        let request = ClientRequest::new("ws://example.com/").unwrap();
+        let ws = Connection::client(request, Config::default().deflate(config)).unwrap();
+        let head = String::from_utf8(ws.output().to_vec()).unwrap();
+        let line = format!("\r\n{FIELD}: {}\r\n", deflate(offer));
+        assert_eq!(head.matches(&line).count(), 1);
+    }
+    for bits in 8..=15 {
+        let value = deflate(&format!("; client_max_window_bits={bits}"));
+        let refused = Err(HandshakeError::UnacceptableExtension);
+        assert_eq!(judge(&bare, &value), refused);
+        let agreed = judge(&lax(), &value).unwrap().unwrap();
+        assert_eq!(agreed.client_max_window_bits, Some(bits));
+    }
+    assert!(judge(&bare, "permessage-deflate").unwrap().is_some());
+    // Nor does a server of ours set one, with any window of its own; as a server it is as before.
+    for bits in 8..=15 {
+        let server = lax().client_max_window_bits(bits);
+        assert_eq!(answer(&server, &bare.offer()), Some(deflate("")));
+        let both = server.without_client_max_window_bits();
+        let expected = answer(&lax().client_max_window_bits(bits), &lax().offer());
+        assert_eq!(answer(&both, &lax().offer()), expected);
+    }
+}
+
 #[test]
 fn r310_r312_r322_extensions_of_a_response() {
     let unoffered = Err(HandshakeError::UnofferedExtension);

@@ -7,7 +7,7 @@ mod deflate_support;
 use common::*;
 use deflate_support::*;
 use sockless::deflate::Parameters;
-use sockless::{Config, Delivery, Error, Event, Fin, Role};
+use sockless::{Config, Connection, Delivery, Error, Event, Fin, Role};
 
 const DATA: u8 = FIN | RSV1 | TEXT;
 
@@ -170,8 +170,8 @@ fn r332_r333_t13_rsv1_elsewhere() {
     }
 }
 
-fn open_with_none(role: Role, config: Config) -> sockless::Connection {
-    sockless::Connection::upgraded_with(role, None, config.entropy(entropy))
+fn open_with_none(role: Role, config: Config) -> Connection {
+    Connection::upgraded_with(role, None, config.entropy(entropy))
 }
 
 #[test]
@@ -208,6 +208,175 @@ fn r340_r341_t47_final_blocks_with_more_behind_them() {
     ]
     .concat();
     gives(plain(), &[(DATA, &cut), (DATA, HELLO_AGAIN)], &hello(2));
+}
+
+/// Final blocks are as valid as others, in any number and behind a full window: those of nothing, those
+/// that stand alone, and those that reach back over the final block before them.
+#[test]
+fn r390_t66_final_blocks_in_any_number() {
+    let window = noise(1, 40_000);
+    let start = [stored(&window), vec![0]].concat();
+    let fixed = &HELLO_FINAL[..7];
+    for (block, each) in [
+        (&b"\x03\x00"[..], ""),
+        (b"\x01\x00\x00\xff\xff", ""),
+        (fixed, "Hello"),
+        (b"\xf3\x00\x11\x00", "Hello"),
+        (b"\x01\x05\x00\xfa\xffHello", "Hello"),
+    ] {
+        for times in [1, 32, 33, 34, 1000] {
+            let payload = [fixed, &block.repeat(times)].concat();
+            let event = text(&["Hello", &each.repeat(times)].concat());
+            let (a, b) = payload.split_at(payload.len() / 2 + 1);
+            let frames: [(u8, &[u8]); 5] = [
+                (FIN | RSV1 | BINARY, &start),
+                (DATA, &payload),
+                (RSV1 | TEXT, a),
+                (FIN, b),
+                // The window is that of before.
+                (DATA, b"\xf2\x00\x11\x00\x00"),
+            ];
+            let events = [binary(&window), event.clone(), event, text("Hello")];
+            for role in ROLES {
+                for reads in [usize::MAX, 1, 7] {
+                    let mut ws = open_eager(role, plain());
+                    let wire = wire(role, &frames);
+                    let got: Vec<_> = wire
+                        .chunks(reads.min(wire.len()))
+                        .flat_map(|piece| feed(&mut ws, piece))
+                        .collect();
+                    assert!(got == events, "{times} of {block:x?}, {role:?}, {reads}");
+                }
+            }
+        }
+    }
+    // Without takeover, and where messages come in parts: what is looked back at was handed over.
+    let again = [fixed, &b"\xf3\x00\x11\x00".repeat(20)].concat();
+    gives(
+        no_takeover(),
+        &[(DATA, &again)],
+        &[text(&"Hello".repeat(21))],
+    );
+    for agreed in [plain(), no_takeover()] {
+        for role in ROLES {
+            let config = Config::default().delivery(Delivery::Parts).deflate(eager());
+            let mut ws = open_with(role, agreed, config);
+            let events = feed_all(&mut ws, &wire(role, &[(DATA, &again), (DATA, &again)]));
+            let said = (true, "Hello".repeat(21).into_bytes());
+            assert_eq!(gathered(&events), [said.clone(), said]);
+        }
+    }
+}
+
+/// Messages of fixed blocks, final or not, of literals and of matches that reach back anywhere.
+#[test]
+fn r340_r390_final_blocks_at_random() {
+    for seed in 0..12 {
+        let mut random = Random(seed + 1);
+        let bits = [9, 12, 15][random.below(3)];
+        let agreed = match random.below(2) {
+            0 => windows(bits),
+            _ => no_takeover(),
+        };
+        let takes_over = agreed != no_takeover();
+        let window = if takes_over { 1 << bits } else { 1 << 15 };
+        let mut oracle = Oracle::default();
+        let (mut frames, mut expected) = (Vec::new(), Vec::new());
+        let first = stored(&noise(seed, 40_000));
+        let mut payload = [&first[..], b"\x00"].concat();
+        for round in 0..4 {
+            if round > 0 {
+                payload = blocks(&mut random, if takes_over { window } else { 0 }, window);
+            }
+            if !takes_over {
+                oracle = Oracle::default();
+            }
+            expected.push(oracle.message(&payload));
+            frames.push(payload.clone());
+        }
+        assert!(oracle.furthest <= window);
+        let frames: Vec<(u8, &[u8])> = frames
+            .iter()
+            .map(|payload| (FIN | RSV1 | BINARY, &payload[..]))
+            .collect();
+        for role in ROLES {
+            let wire = wire(role, &frames);
+            for delivery in [Delivery::Messages, Delivery::Parts] {
+                for most in [1, 20, 1000, 100_000] {
+                    let config = Config::default().delivery(delivery).deflate(eager());
+                    let mut ws = open_with(role, agreed, config);
+                    let (mut rest, mut events) = (&wire[..], Vec::new());
+                    while !rest.is_empty() {
+                        let size = 1 + random.below(most).min(rest.len() - 1);
+                        events.extend(feed_all(&mut ws, &rest[..size]));
+                        rest = &rest[size..];
+                    }
+                    let got: Vec<_> = match delivery {
+                        Delivery::Messages => events
+                            .into_iter()
+                            .map(|event| match event {
+                                Event::Binary(data) => data.into_owned(),
+                                other => panic!("{seed}, {role:?}: {other:?}"),
+                            })
+                            .collect(),
+                        _ => gathered(&events).into_iter().map(|part| part.1).collect(),
+                    };
+                    assert!(got == expected, "{seed}, {role:?}, {delivery:?}, {most}");
+                }
+            }
+        }
+    }
+}
+
+/// A message of fixed blocks behind `before` bytes that it may refer to.
+fn blocks(random: &mut Random, before: usize, window: usize) -> Vec<u8> {
+    let mut bits: Vec<bool> = Vec::new();
+    let mut there = before;
+    let code = |bits: &mut Vec<bool>, value: usize, len: usize| {
+        bits.extend((0..len).rev().map(|place| value >> place & 1 == 1));
+    };
+    for _ in 0..1 + random.below(60) {
+        let is_final = random.below(3) > 0;
+        bits.extend([is_final, true, false]);
+        for _ in 0..random.below(4) * random.below(4) {
+            if random.below(2) == 0 || there == 0 {
+                code(&mut bits, 0x30 + random.below(144), 8);
+                there += 1;
+            } else {
+                let distance = 1 + random.below(there.min(window));
+                let len = random.below(8);
+                code(&mut bits, 1 + len, 7);
+                let (symbol, extra, value) = distance_code(distance);
+                code(&mut bits, symbol, 5);
+                bits.extend((0..extra).map(|place| value >> place & 1 == 1));
+                there += 3 + len;
+            }
+        }
+        code(&mut bits, 0, 7);
+        if is_final {
+            // What fills the last byte means nothing.
+            let filling = random.below(2) == 0;
+            bits.resize(bits.len().next_multiple_of(8), filling);
+        }
+    }
+    bits.extend([false; 3]); // an empty stored block
+    bytes(&bits)
+}
+
+/// R340: what a block behind a final one reaches back to is a code point that the last read ended in.
+#[test]
+fn r390_final_block_inside_a_code_point() {
+    let euro = "€".as_bytes();
+    for cut in 1..3 {
+        let len = u8::try_from(cut).unwrap();
+        let start = [&[1, len, 0, !len, 0xff][..], &euro[..cut]].concat();
+        // The rest of it, then all three bytes once more, from 3 before: `03 22 00` is that match, final.
+        let rest = stored(&euro[cut..]);
+        let payload = [&start[..], &rest, b"\x03\x22\x00", b"\x00"].concat();
+        gives(plain(), &[(DATA, &payload)], &[text("€€")]);
+        let mut oracle = Oracle::default();
+        assert_eq!(oracle.message(&payload), "€€".as_bytes());
+    }
 }
 
 #[test]
@@ -347,18 +516,27 @@ fn r330_r331_reach_beyond_the_window() {
 fn matching(distance: usize) -> Vec<u8> {
     let mut bits = vec![false, true, false]; // not final, fixed codes
     bits.extend([false, false, false, false, false, false, true]); // length 3: code 257
-    let (symbol, extra, value) = match distance {
+    let (symbol, extra, value) = distance_code(distance);
+    bits.extend((0..5).rev().map(|place| symbol >> place & 1 == 1));
+    bits.extend((0..extra).map(|place| value >> place & 1 == 1));
+    bits.extend([false; 7]); // the end of the block
+    bits.extend([false; 3]); // an empty stored one
+    bytes(&bits)
+}
+
+/// The code of a distance, and how many bits of which value follow (RFC 1951 §3.2.5).
+fn distance_code(distance: usize) -> (usize, usize, usize) {
+    match distance {
         1..=4 => (distance - 1, 0, 0),
         _ => {
             let extra = (distance - 1).ilog2() as usize - 1;
             let symbol = 2 * extra + ((distance - 1) >> extra);
             (symbol, extra, (distance - 1) & ((1 << extra) - 1))
         }
-    };
-    bits.extend((0..5).rev().map(|place| symbol >> place & 1 == 1));
-    bits.extend((0..extra).map(|place| value >> place & 1 == 1));
-    bits.extend([false; 7]); // the end of the block
-    bits.extend([false; 3]); // an empty stored one
+    }
+}
+
+fn bytes(bits: &[bool]) -> Vec<u8> {
     bits.chunks(8)
         .map(|byte| {
             byte.iter()
@@ -449,15 +627,7 @@ fn r348_limit_of_what_is_on_the_wire() {
 
 #[test]
 fn t45_limit_of_the_ratio() {
-    let zeros = |len: usize| -> Vec<u8> {
-        let mut ws = open_with(
-            Role::Server,
-            no_takeover(),
-            Config::default().deflate(eager()),
-        );
-        ws.send_binary(&vec![0; len]).unwrap();
-        parse(Role::Server, &drain(&mut ws)).remove(0).payload
-    };
+    let zeros = |len: usize| compressed(&vec![0; len]);
     let frames: [(u8, &[u8]); 1] = [(FIN | RSV1 | BINARY, &zeros(200_000))];
     let config = Config::default().deflate(eager().max_ratio(100));
     fails_with(plain(), &config, &frames, Error::RatioTooHigh);
@@ -480,6 +650,67 @@ fn t45_limit_of_the_ratio() {
     let mut ws = open_with(Role::Client, plain(), config);
     let events = feed(&mut ws, &frame(Role::Server, FIN | RSV1 | BINARY, &payload));
     assert_eq!(events, [Event::Fail(Error::RatioTooHigh)]);
+}
+
+/// The verdict is about what a number of bytes came to, and the same for every cut: of messages that are
+/// as large as they may be, a little more or a little less, at 64 KiB, at their end or in between.
+#[test]
+fn r391_t67_ratio_is_judged_alike_for_every_cut() {
+    let mut random = Random(4711);
+    let (mut passed, mut failed) = (0, 0);
+    for round in 0..600 {
+        let ratio = 3 + random.below(60);
+        // Noise, then what repeats: 64 KiB that come to about a `ratio`th of it.
+        let repeats = vec![[&b"\0"[..], b"ab", b"Hello, "][random.below(3)]; 1 << 16].concat();
+        let near = (1 << 16) / ratio;
+        let mut data = noise(round, (near - 270 / random.below(4).max(1)).max(100));
+        data.extend(&repeats[..(1 << 16) - data.len()]);
+        for _ in 0..random.below(3) {
+            let size = random.below(2000);
+            data.extend(noise(round + 1, size / ratio));
+            data.extend(&repeats[..size]);
+        }
+        let payload = compressed(&data);
+        let ratio = match random.below(3) {
+            0 => data.len() / payload.len(),
+            _ => ratio,
+        };
+        let ratio = u32::try_from(ratio + random.below(2)).unwrap();
+        let config = Config::default().deflate(eager().max_ratio(ratio));
+        let wire = frame(Role::Server, FIN | RSV1 | BINARY, &payload);
+        let outcome = |cut: &mut dyn FnMut() -> usize| {
+            let mut ws = open_with(Role::Client, no_takeover(), config.clone());
+            let (mut rest, mut events) = (&wire[..], Vec::new());
+            while !rest.is_empty() {
+                let (piece, more) = rest.split_at(cut().min(rest.len()));
+                events.extend(feed(&mut ws, piece));
+                rest = more;
+            }
+            events
+        };
+        let whole = outcome(&mut || usize::MAX);
+        match &whole[..] {
+            [Event::Binary(got)] => {
+                assert!(**got == data);
+                passed += 1;
+            }
+            [Event::Fail(Error::RatioTooHigh)] => failed += 1,
+            other => panic!("{} events", other.len()),
+        }
+        assert!(outcome(&mut || 1) == whole, "byte by byte, {round}");
+        for most in [10, 300, 5000] {
+            let mut cuts = Random(round + 1);
+            assert!(outcome(&mut || 1 + cuts.below(most)) == whole, "{round}");
+        }
+    }
+    assert!(passed > 100 && failed > 100, "{passed} and {failed}");
+}
+
+fn compressed(data: &[u8]) -> Vec<u8> {
+    let config = Config::default().deflate(eager());
+    let mut ws = open_with(Role::Server, no_takeover(), config);
+    ws.send_binary(data).unwrap();
+    parse(Role::Server, &drain(&mut ws)).remove(0).payload
 }
 
 fn gives_with(config: &Config, payload: &[u8], data: &[u8]) {
@@ -551,6 +782,18 @@ fn gathered(events: &[Event<'static>]) -> Vec<(bool, Vec<u8>)> {
     messages
 }
 
+/// More events than bytes: that is what compression is.
+fn feed_all(ws: &mut Connection, piece: &[u8]) -> Vec<Event<'static>> {
+    let mut bytes = piece.to_vec();
+    let mut input = &mut bytes[..];
+    let mut events = Vec::new();
+    while let Some(event) = ws.receive(&mut input) {
+        events.push(event.into_owned());
+    }
+    assert!(input.is_empty());
+    events
+}
+
 #[test]
 fn r336_parts_of_compressed_messages() {
     let config = Config::default()
@@ -573,17 +816,7 @@ fn r336_parts_of_compressed_messages() {
                 let mut ws = open_with(role, agreed, config.clone());
                 let events: Vec<_> = wire
                     .chunks(read)
-                    .flat_map(|piece| {
-                        // More events than bytes: that is what compression is.
-                        let mut bytes = piece.to_vec();
-                        let mut input = &mut bytes[..];
-                        let mut events = Vec::new();
-                        while let Some(event) = ws.receive(&mut input) {
-                            events.push(event.into_owned());
-                        }
-                        assert!(input.is_empty());
-                        events
-                    })
+                    .flat_map(|piece| feed_all(&mut ws, piece))
                     .collect();
                 let messages = gathered(&events);
                 assert_eq!(messages.len(), 4);

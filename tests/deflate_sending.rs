@@ -28,15 +28,15 @@ fn sender(role: Role, agreed: Parameters, deflate: DeflateConfig) -> Connection 
 fn r342_r346_vectors_of_the_rfc() {
     for role in ROLES {
         let mut ws = sender(role, plain(), eager());
-        ws.send_text("Hello").unwrap();
-        ws.send_text("Hello").unwrap();
-        assert_eq!(
-            written(&mut ws),
-            [
-                wrote(FIN | RSV1 | TEXT, HELLO),
-                wrote(FIN | RSV1 | TEXT, HELLO_AGAIN)
-            ]
-        );
+        for vector in [HELLO, HELLO_AGAIN] {
+            ws.send_text_part("Hello", Fin::More).unwrap();
+            ws.send_text_part("", Fin::Last).unwrap();
+            let flushed = [vector, &[0, 0, 0xff, 0xff]].concat();
+            assert_eq!(
+                written(&mut ws),
+                [wrote(RSV1 | TEXT, flushed), wrote(FIN, b"\x00")]
+            );
+        }
     }
 }
 
@@ -84,21 +84,22 @@ fn r343_empty_messages() {
     for role in ROLES {
         for agreed in [plain(), no_takeover()] {
             let mut ws = sender(role, agreed, eager());
+            // Whole, it gets no shorter.
             ws.send_text("").unwrap();
-            ws.send_text("Hello").unwrap();
-            ws.send_binary(b"").unwrap();
-            ws.send_text("Hello").unwrap();
-            let frames = written(&mut ws);
-            // Without takeover nothing obliges to compress what gets no shorter.
-            let (first, empty): (u8, &[u8]) = match agreed.server_no_context_takeover {
-                true => (FIN, b""),
-                false => (FIN | RSV1, b"\x00"),
-            };
-            assert_eq!(frames[0], wrote(first | TEXT, empty));
-            assert_eq!(frames[2], wrote(first | BINARY, empty));
-            let messages = messages(&mut Oracle::default(), &frames);
-            assert_eq!(messages[1].1, b"Hello");
-            assert_eq!(messages[3].1, b"Hello");
+            ws.send_binary_part(b"", Fin::Last).unwrap();
+            assert_eq!(
+                written(&mut ws),
+                [wrote(FIN | TEXT, b""), wrote(FIN | BINARY, b"")]
+            );
+            let mut oracle = Oracle::default();
+            for part in ["Hello", "", "Hello", ""] {
+                ws.send_text_part(part, Fin::More).unwrap();
+                ws.send_text_part("", Fin::Last).unwrap();
+                let frames = written(&mut ws);
+                assert_eq!(frames[1], wrote(FIN, b"\x00"));
+                let said = (true, part.as_bytes().to_vec());
+                assert_eq!(messages(&mut oracle, &frames), [said]);
+            }
         }
     }
 }
@@ -121,7 +122,6 @@ fn r342_r343_parts_are_one_stream() {
                     vec![a, b, c, b""],
                     vec![b"", b"", a, b"", b],
                     vec![b"", b""],
-                    vec![b""],
                 ] {
                     let (last, more) = parts.split_last().unwrap();
                     for part in more {
@@ -197,7 +197,9 @@ fn r330_r331_no_window_is_exceeded() {
                 {
                     let data = noise(seed as u64, distance).repeat(3);
                     for message in data.chunks(10_000) {
-                        ws.send_binary(message).unwrap();
+                        // In parts, noise is compressed too.
+                        ws.send_binary_part(message, Fin::More).unwrap();
+                        ws.send_binary_part(b"", Fin::Last).unwrap();
                         let opened = messages(&mut oracle, &written(&mut ws));
                         assert!(opened == [(true, message.to_vec())]);
                     }
@@ -231,15 +233,15 @@ fn r320_window_of_8_bits_is_not_used() {
 #[test]
 fn threshold() {
     for role in ROLES {
-        for threshold in [0, 1, 64, 1000] {
+        for threshold in [0, 20, 64, 1000] {
             let mut ws = sender(role, plain(), eager().threshold(threshold));
-            for len in [threshold, threshold.wrapping_sub(1)] {
-                if len > 1000 {
-                    continue;
-                }
+            for len in [threshold.max(20), threshold.saturating_sub(1)] {
                 ws.send_binary(&vec![0; len]).unwrap();
-                let frames = written(&mut ws);
-                assert_eq!(frames[0].first & RSV1 != 0, len >= threshold);
+                // One part is a message as any other.
+                ws.send_binary_part(&vec![0; len], Fin::Last).unwrap();
+                for frame in written(&mut ws) {
+                    assert_eq!(frame.first & RSV1 != 0, len >= threshold && len > 0);
+                }
             }
         }
     }
@@ -247,49 +249,118 @@ fn threshold() {
 
 #[test]
 fn r349_a_message_can_be_left_uncompressed() {
-    let secret = "secret ".repeat(50);
+    let (said, secret) = (prose(1, 300), "secret ".repeat(50));
     for role in ROLES {
         let mut ws = sender(role, plain(), eager());
-        ws.send_text("Hello").unwrap();
+        ws.send_text(&said).unwrap();
         ws.set_compression(Compression::Never);
         ws.send_text(&secret).unwrap();
+        ws.send_prepared(&Prepared::text(secret.clone())).unwrap();
         ws.send_text_part(&secret, Fin::More).unwrap();
         // What has begun goes on as it was.
         ws.set_compression(Compression::Automatic);
         ws.send_text_part(&secret, Fin::Last).unwrap();
-        ws.send_text_part("Hel", Fin::More).unwrap();
+        ws.send_text_part(&said[..10], Fin::More).unwrap();
         ws.set_compression(Compression::Never);
-        ws.send_text_part("lo", Fin::Last).unwrap();
+        ws.send_text_part(&said[10..], Fin::Last).unwrap();
         ws.set_compression(Compression::Automatic);
-        ws.send_text("Hello").unwrap();
+        ws.send_text(&said).unwrap();
         let frames = written(&mut ws);
         assert_eq!(frames[1], wrote(FIN | TEXT, &secret));
-        assert_eq!(frames[2], wrote(TEXT, &secret));
-        assert_eq!(frames[3], wrote(FIN, &secret));
+        assert_eq!(frames[2], wrote(FIN | TEXT, &secret));
+        assert_eq!(frames[3], wrote(TEXT, &secret));
+        assert_eq!(frames[4], wrote(FIN, &secret));
         // R334: the window knows nothing of it.
         let messages = messages(&mut Oracle::default(), &frames);
         let compressed: Vec<_> = messages.iter().filter(|message| message.0).collect();
-        assert_eq!(compressed, [&(true, b"Hello".to_vec()); 3]);
-        assert!(frames[6].payload.len() <= HELLO_AGAIN.len());
+        assert_eq!(compressed, [&(true, said.clone().into_bytes()); 3]);
+        assert!(frames[7].payload.len() < 20);
     }
 }
 
+/// No message gets longer by compression, with takeover neither: it is sent as it is, and later ones do
+/// not refer to it, but to what was sent compressed before it.
 #[test]
-fn r346_what_was_fed_with_takeover_is_sent_compressed() {
-    let data = noise(9, 5000);
+fn r346_r392_r393_t68_no_message_gets_longer() {
     for role in ROLES {
+        for agreed in [plain(), no_takeover(), windows(9)] {
+            for fragment_size in [usize::MAX, 100] {
+                let config = Config::default()
+                    .fragment_size(fragment_size)
+                    .deflate(eager());
+                let mut ws = open_with(role, agreed, config.clone());
+                let mut receiver = open_with(peer(role), agreed, config);
+                let mut oracle = Oracle::default();
+                let mut random = Random(99);
+                let (mut plain_ones, mut compressed_ones) = (0, 0);
+                for round in 0..300 {
+                    let most = [10, 100, 1000, 20_000][random.below(4)];
+                    let len = random.below(most);
+                    let message = match random.below(3) {
+                        0 => noise(round, len),
+                        1 => prose(round, len).into_bytes(),
+                        _ => [noise(round, len / 2), prose(1, len / 2).into_bytes()].concat(),
+                    };
+                    match random.below(4) {
+                        0 => ws.send_prepared(&Prepared::binary(message.clone())),
+                        1 => ws.send_binary_part(&message, Fin::Last),
+                        _ => ws.send_binary(&message),
+                    }
+                    .unwrap();
+                    let bytes = drain(&mut ws);
+                    assert_eq!(feed(&mut receiver, &bytes), [binary(&message)]);
+                    let frames = parse(role, &bytes);
+                    let sent: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+                    let is_compressed = frames[0].first & RSV1 != 0;
+                    assert!(sent < message.len() || !is_compressed && sent == message.len());
+                    match is_compressed {
+                        true => compressed_ones += 1,
+                        false => plain_ones += 1,
+                    }
+                    if agreed == no_takeover() {
+                        oracle = Oracle::default();
+                    }
+                    assert!(messages(&mut oracle, &frames) == [(is_compressed, message)]);
+                }
+                assert!(plain_ones > 50 && compressed_ones > 50);
+            }
+        }
+        // What was sent before is still referred to, behind what was not sent compressed.
+        let said = prose(1, 3000);
         let mut ws = sender(role, plain(), eager());
-        ws.send_binary(&data).unwrap();
-        ws.send_binary(&data).unwrap();
+        ws.send_text(&said).unwrap();
+        for seed in 0..3 {
+            ws.send_binary(&noise(seed, 50_000)).unwrap();
+            ws.send_text(&said).unwrap();
+        }
         let frames = written(&mut ws);
-        assert!(frames[0].first & RSV1 != 0 && frames[0].payload.len() > data.len());
-        assert!(frames[1].first & RSV1 != 0 && frames[1].payload.len() < 200);
-        let opened = messages(&mut Oracle::default(), &frames);
-        assert!(opened.iter().all(|message| message.1 == data));
-        // Without takeover nobody refers to it, so it goes as it is.
-        let mut ws = sender(role, no_takeover(), eager());
-        ws.send_binary(&data).unwrap();
-        assert!(written(&mut ws) == [wrote(FIN | BINARY, &data)]);
+        for pair in frames[1..].chunks(2) {
+            assert_eq!(pair[0].first, FIN | BINARY);
+            assert!(pair[1].payload.len() < 50, "{}", pair[1].payload.len());
+        }
+    }
+}
+
+/// What gets no shorter arrives at an end with the same limits, to the byte.
+#[test]
+fn r392_t68_noise_at_the_limit_arrives() {
+    for role in ROLES {
+        for agreed in [plain(), no_takeover()] {
+            for limit in [10, 1000, 65_536, 1 << 20] {
+                let config = Config::default()
+                    .max_message_size(limit)
+                    .max_frame_size(limit)
+                    .deflate(eager());
+                let mut ws = open_with(role, agreed, config.clone());
+                let mut receiver = open_with(peer(role), agreed, config);
+                for (seed, len) in [(1, limit), (1, limit), (2, limit - 1), (3, limit / 2)] {
+                    let data = noise(seed, len);
+                    ws.send_binary(&data).unwrap();
+                    let wire = drain(&mut ws);
+                    assert!(feed(&mut receiver, &wire) == [binary(&data)]);
+                }
+            }
+        }
     }
 }
 
@@ -304,13 +375,14 @@ fn failing(buffer: &mut [u8]) -> Result<(), EntropyError> {
 
 #[test]
 fn t50_a_message_that_could_not_be_sent() {
-    let data = noise(3, 1000);
+    let data = [noise(3, 500), prose(4, 2000).into_bytes()].concat();
     for parts in [false, true] {
         let config = Config::default().fragment_size(10).deflate(eager());
         let mut ws =
             Connection::upgraded_with(Role::Client, Some(plain()), config.entropy(failing));
         let mut oracle = Oracle::default();
-        ws.send_text("Hello").unwrap();
+        let said = prose(1, 500);
+        ws.send_text(&said).unwrap();
         if parts {
             ws.send_binary_part(b"Hello", Fin::More).unwrap();
         }
@@ -329,19 +401,14 @@ fn t50_a_message_that_could_not_be_sent() {
         }
         .unwrap();
         let opened = messages(&mut oracle, &written(&mut ws));
-        assert_eq!(opened[0].1, b"Hello");
-        assert_eq!(opened[1].1.len(), if parts { 1005 } else { 1000 });
+        assert_eq!(opened[0], (true, said.into_bytes()));
+        assert_eq!(
+            opened[1].1.len(),
+            if parts { 5 + data.len() } else { data.len() }
+        );
+        assert!(opened[1].0);
         assert!(opened[1].1.ends_with(&data));
     }
-}
-
-/// A prepared message is shared as it is: that is legal on any connection.
-#[test]
-fn r334_prepared_messages() {
-    let message = Prepared::text("for everyone ".repeat(100));
-    let mut ws = sender(Role::Server, plain(), eager());
-    ws.send_prepared(&message).unwrap();
-    assert!(written(&mut ws) == [wrote(FIN | TEXT, message.payload())]);
 }
 
 #[test]
@@ -431,20 +498,109 @@ fn frames_are_not_inflated() {
     }
 }
 
+fn continuation(fin: bool, payload_len: u64) -> Header {
+    Header {
+        fin,
+        rsv1: false,
+        opcode: Opcode::Continuation,
+        mask: None,
+        payload_len,
+    }
+}
+
+/// A frame of the caller's own that ends a compressed message, or goes on with it, or begins it: what
+/// follows refers to nothing before it, with takeover or without.
+#[test]
+fn r345_r395_t70_frames_of_the_caller_in_compressed_messages() {
+    let said = prose(1, 400);
+    for role in ROLES {
+        for agreed in [plain(), no_takeover()] {
+            let mut ws = sender(role, agreed, eager());
+            let mut receiver = open_eager(peer(role), agreed);
+            let mut oracle = Oracle::default();
+            // What its bytes inflate to (RFC 7692 §7.2.3.1), and a flush behind it.
+            let own = [HELLO, &[0, 0, 0xff, 0xff]].concat();
+            let own_len = u64::try_from(own.len()).unwrap();
+            for (begins, goes_on, ends) in [
+                (false, false, true),
+                (false, true, false),
+                (false, true, true),
+                (true, false, false),
+                (true, true, false),
+                (true, false, true),
+            ] {
+                let mut message = String::new();
+                // Something to refer to.
+                ws.send_text(&said).unwrap();
+                if begins {
+                    ws.send_frame_header(&Header {
+                        rsv1: true,
+                        opcode: Opcode::Text,
+                        ..continuation(false, own_len)
+                    })
+                    .unwrap();
+                    ws.send_frame_payload(&own).unwrap();
+                    message.push_str("Hello");
+                } else {
+                    ws.send_text_part(&said, Fin::More).unwrap();
+                    message.push_str(&said);
+                }
+                if goes_on {
+                    ws.send_frame_header(&continuation(false, own_len)).unwrap();
+                    ws.send_frame_payload(&own).unwrap();
+                    message.push_str("Hello");
+                }
+                ws.send_text_part(&said, Fin::More).unwrap();
+                message.push_str(&said);
+                if ends {
+                    ws.send_frame_header(&continuation(true, 1)).unwrap();
+                    ws.send_frame_payload(&[0]).unwrap(); // an empty block
+                } else {
+                    ws.send_text_part(&said, Fin::Last).unwrap();
+                    message.push_str(&said);
+                }
+                ws.send_text(&said).unwrap();
+                ws.send_text(&said).unwrap();
+                let wire = drain(&mut ws);
+                let events = feed(&mut receiver, &wire);
+                assert_eq!(
+                    events,
+                    [text(&said), text(&message), text(&said), text(&said)]
+                );
+                let frames = parse(role, &wire);
+                let [.., first, second] = &frames[..] else {
+                    panic!("{} frames", frames.len());
+                };
+                let refers = second.payload.len() < 20;
+                assert_eq!(refers, agreed == plain());
+                assert!(refers || first == second);
+                if agreed == plain() {
+                    let opened = messages(&mut oracle, &frames);
+                    assert!(opened.iter().all(|(compressed, _)| *compressed));
+                }
+            }
+        }
+    }
+    // A message of the caller's own that is not compressed changes nothing.
+    let mut ws = sender(Role::Server, plain(), eager());
+    ws.send_text(&said).unwrap();
+    ws.send_frame_header(&Header {
+        opcode: Opcode::Text,
+        ..continuation(true, 1)
+    })
+    .unwrap();
+    ws.send_frame_payload(b"x").unwrap();
+    ws.send_text(&said).unwrap();
+    assert!(written(&mut ws)[2].payload.len() < 20);
+}
+
 /// A compressed message that a frame ended leaves the next one as it begins: compressed or not.
 #[test]
 fn parts_after_a_message_that_a_frame_ended() {
     for role in ROLES {
         let mut ws = sender(role, plain(), eager());
         ws.send_text_part("Hello", Fin::More).unwrap();
-        ws.send_frame_header(&Header {
-            fin: true,
-            rsv1: false,
-            opcode: Opcode::Continuation,
-            mask: None,
-            payload_len: 1,
-        })
-        .unwrap();
+        ws.send_frame_header(&continuation(true, 1)).unwrap();
         ws.send_frame_payload(&[0]).unwrap(); // an empty block
         drain(&mut ws);
         ws.set_compression(Compression::Never);

@@ -230,14 +230,7 @@ fn what_a_peer_sent_is_escaped() {
         Event::Request(request) => format!("{request:?}"),
         other => panic!("{other:?}"),
     };
-    for part in [
-        "\"GET\"",
-        "/chat?",
-        r"\xff",
-        r"\t",
-        r"\xe2\x80\xa8",
-        "Host",
-    ] {
+    for part in ["\"GET\"", "/chat?", r#""\xff\"\t\xe2\x80\xa8""#, "Host"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(shown.is_ascii() && !shown.contains(char::is_control));
@@ -247,7 +240,7 @@ fn what_a_peer_sent_is_escaped() {
         .add("Content-Length", "3");
     let bytes = [&refusal.bytes()[..], b"\r\n\xff"].concat();
     let shown = format!("{:?}", asking(&bytes).events);
-    for part in ["403", r"\xff", r"\r\n\xff"] {
+    for part in ["403", r#""Server": "\xff""#, r"\r\n\xff"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(shown.is_ascii() && !shown.contains(char::is_control));
@@ -256,14 +249,14 @@ fn what_a_peer_sent_is_escaped() {
 /// A header that the caller adds may be a password.
 #[test]
 fn secrets_of_the_caller_are_not_shown() {
-    let request = ClientRequest::new("wss://h:81/p?secret")
+    let request = ClientRequest::new("wss://h:81/p?q")
         .unwrap()
         .with_subprotocol("chat")
         .unwrap()
         .with_header("Authorization", "Bearer secret")
         .unwrap();
     let shown = format!("{request:?}");
-    for part in ["\"h\"", "81", "/p?"] {
+    for part in ["\"h\"", "81", "\"/p?\"<1 bytes>", "<4 bytes>"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
     assert!(!shown.contains("secret"));

@@ -158,6 +158,8 @@ impl Sender {
     pub(crate) fn shut(&mut self) {
         self.gate = Gate::Shut;
         self.held = None;
+        #[cfg(feature = "deflate")]
+        self.drop_deflater();
     }
 
     /// As [`Connection::send_text`](crate::Connection::send_text).
@@ -186,14 +188,12 @@ impl Sender {
     ///
     /// The same.
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        let (opcode, payload) = (message.opcode, message.payload());
-        if self.keys.is_some() || payload.len() > self.fragment_size {
-            return self.send_message(opcode, payload);
-        }
         self.check_message()?;
-        let header = self.header(opcode, Fin::Last, payload.len())?;
-        self.queue.push_shared(&header, &message.payload);
-        Ok(())
+        #[cfg(feature = "deflate")]
+        if self.deflates(message.payload().len()) {
+            return Ok(self.push_deflated_prepared(message)?);
+        }
+        Ok(self.push_prepared(message)?)
     }
 
     /// As [`Connection::send_text_part`](crate::Connection::send_text_part).
@@ -259,9 +259,7 @@ impl Sender {
             let begun = self.parts.unwrap_or(opcode);
             self.parts = if fin { None } else { Some(begun) };
             #[cfg(feature = "deflate")]
-            if fin {
-                self.end_deflated_parts();
-            }
+            self.on_foreign_frame(header);
         }
         let body = CodeReader::default();
         self.frame = OpenFrame {
@@ -612,6 +610,8 @@ impl Sender {
             self.shut();
         } else {
             self.gate = Gate::Closing;
+            #[cfg(feature = "deflate")]
+            self.drop_deflater();
         }
     }
 
@@ -679,6 +679,17 @@ impl Sender {
             body,
         );
         self.sent_code = code;
+    }
+
+    /// Queues a message that many connections send, as it is.
+    fn push_prepared(&mut self, message: &Prepared) -> Result<(), EntropyError> {
+        let (opcode, payload) = (message.opcode, message.payload());
+        if self.keys.is_some() || payload.len() > self.fragment_size {
+            return self.push_fragments(opcode, Fin::Last, payload);
+        }
+        let header = self.header(opcode, Fin::Last, payload.len())?;
+        self.queue.push_shared(&header, &message.payload);
+        Ok(())
     }
 
     /// Queues `data` in frames of at most `fragment_size`: all of them, or none.

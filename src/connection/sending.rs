@@ -38,7 +38,8 @@ impl Connection {
     ///
     /// A server queues a header and a reference to the payload. A client has to mask each frame with
     /// a key of its own, so it masks a copy; so does a connection whose
-    /// [`Config::fragment_size`](crate::Config::fragment_size) is below the payload's length.
+    /// [`Config::fragment_size`](crate::Config::fragment_size) is below the payload's length. Where
+    /// compression was agreed on, the payload is the compressed form, which [`Prepared`] says more of.
     ///
     /// A broadcast can reach a connection just after its peer's Close, or after its failure: that
     /// receiver answers [`SendError::Closed`], which says only that it is on its way out. Go on with the

@@ -1,6 +1,7 @@
 //! The library behind it all, and the only file that names it: [RFC 1951].
 //!
-//! An [`Inflater`] stops at what a final block ends, and is then [restarted](Inflater::restart); a
+//! An [`Inflater`] stops at what a final block ends, and is then [restarted](Inflater::restart), if what
+//! follows cannot be [inflated without a window](Inflater::try_run); a
 //! [`Deflater`] flushes behind each piece, so that its output ends on a byte.
 //!
 //! [RFC 1951]: https://www.rfc-editor.org/rfc/rfc1951
@@ -40,17 +41,30 @@ pub(super) enum Stop {
 pub(super) struct Corrupt;
 
 impl Inflater {
+    /// What it takes of the heap, in bytes.
+    pub(super) const SIZE: usize = 47_552;
+
     pub(super) fn new() -> Self {
         Self(Inflate::new(false, MAX_BITS))
     }
 
-    /// Begins a stream that may refer to `history`, given in order.
-    pub(super) fn restart(&mut self, history: [&[u8]; 2]) -> Result<(), Corrupt> {
+    /// Begins a stream that may refer to `window`, given in order.
+    pub(super) fn restart<'a>(
+        &mut self,
+        window: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), Corrupt> {
         self.0.reset(false);
-        for run in history.into_iter().filter(|run| !run.is_empty()) {
+        for run in window {
             self.0.set_dictionary(run).map_err(|_| Corrupt)?;
         }
         Ok(())
+    }
+
+    /// Begins a stream that refers to nothing, if `input` is that up to a final block's end and comes to
+    /// no more than `out`. Else nothing has been inflated, and the stream is to be begun with a window.
+    pub(super) fn try_run(&mut self, input: &[u8], out: &mut [u8]) -> Option<Step> {
+        self.0.reset(false);
+        Some(self.run(input, out)).filter(|step| step.stop == Stop::End)
     }
 
     /// Inflates until all of `input` is used, `out` is full, or a final block has ended.
@@ -93,9 +107,13 @@ impl Deflater {
         }
     }
 
-    /// Begins a stream that refers to nothing before it.
-    pub(super) fn restart(&mut self) {
+    /// Begins a stream that refers to nothing before it but `window`, given in order.
+    pub(super) fn restart(&mut self, window: [&[u8]; 2]) {
         self.deflate.reset();
+        for run in window.into_iter().filter(|run| !run.is_empty()) {
+            let taken = self.deflate.set_dictionary(run);
+            debug_assert!(taken.is_ok(), "always, at the start of a raw stream");
+        }
     }
 
     /// Appends the compressed form of `data`, which is not empty: whole bytes that end with an empty

@@ -4,12 +4,19 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::codec::Deflater;
+use super::history::History;
 use super::pool::Pool;
 use super::{Compression, Context, DeflateConfig, Parameters, TAIL};
 use crate::connection::sender::Fin;
 use crate::frame::Role;
+use crate::prepared::{Prepared, SharedPayload, shared};
+
+/// How much of what was sent is kept for the compressor to begin with again. (Measured: 17 µs for this
+/// much, 60 µs for a whole window of 32 KiB, where a message of 60 bytes takes 2.5 µs.)
+const KEPT: usize = 8 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -21,6 +28,10 @@ pub(crate) struct Outbound {
     pub(crate) compression: Compression,
     /// In a message, and with takeover between messages too.
     deflater: Option<Deflater>,
+    /// Whether what the deflater refers to is not what the peer has.
+    is_stale: bool,
+    /// With takeover, the end of what was sent compressed.
+    history: History,
     /// Whether the message that is being sent in parts is compressed.
     pub(crate) parts: bool,
 }
@@ -44,6 +55,8 @@ impl Outbound {
             threshold: deflate.threshold,
             compression: Compression::Automatic,
             deflater: None,
+            is_stale: false,
+            history: no_history(window_bits),
             parts: false,
         })
     }
@@ -53,23 +66,84 @@ impl Outbound {
         self.compression == Compression::Automatic && len >= self.threshold
     }
 
-    /// The compressed form of a whole message, or `None` if it is not worth it.
+    /// Whether a message in parts is to be compressed that begins now, or the one that `has_begun`.
+    pub(crate) fn wants_parts(&self, has_begun: bool) -> bool {
+        match has_begun {
+            true => self.parts,
+            false => self.compression == Compression::Automatic,
+        }
+    }
+
+    /// Whether messages refer to earlier ones.
+    pub(crate) fn takes_over(&self) -> bool {
+        self.context == Context::Takeover
+    }
+
+    /// The compressed form of a whole message, or `None` if that is not shorter (R392). To be
+    /// [confirmed](Self::sent) or [taken back](Self::not_sent).
     pub(crate) fn message(&mut self, data: &[u8]) -> Option<Vec<u8>> {
-        let bytes = self.part(data, Fin::Last);
-        // R346: what a later message may refer to has to be sent as it was compressed.
-        if self.context == Context::NoTakeover && bytes.len() >= data.len() {
+        // R343: no message is shorter than that of no bytes.
+        if data.is_empty() {
+            return None;
+        }
+        let bytes = self.deflate(data, Fin::Last);
+        if bytes.len() >= data.len() {
+            self.not_sent();
             return None;
         }
         Some(bytes)
     }
 
-    /// The compressed form of the next part of a message.
-    pub(crate) fn part(&mut self, data: &[u8], fin: Fin) -> Vec<u8> {
+    /// The compressed form of a message that many connections send, for those without takeover, or `None`
+    /// if that is not shorter.
+    pub(crate) fn prepared(&mut self, message: &Prepared) -> Option<SharedPayload> {
+        let (level, window_bits) = (self.level, self.window_bits);
+        message.forms.get_or_init(level, window_bits, || {
+            let mut bytes = self.message(message.payload())?;
+            bytes.shrink_to_fit();
+            Some(shared(bytes))
+        })
+    }
+
+    /// What was compressed last is on its way.
+    pub(crate) fn sent(&mut self, data: &[u8]) {
+        if self.takes_over() {
+            self.history.push(data);
+        }
+    }
+
+    /// What was compressed last is not sent after all, so nothing may refer to it (R346).
+    pub(crate) fn not_sent(&mut self) {
+        self.is_stale = self.deflater.is_some();
+    }
+
+    /// A frame of the caller's own belongs to a compressed message, the first one if `is_first`: nothing
+    /// here knows what the peer's window holds from here on, so what follows refers to nothing before it.
+    pub(crate) fn foreign_frame(&mut self, is_first: bool, rsv1: bool, fin: bool) {
+        let is_compressed = if is_first { rsv1 } else { self.parts };
+        if !is_compressed {
+            return;
+        }
+        self.parts = !fin;
+        self.history = no_history(self.window_bits);
+        self.not_sent();
+        if fin {
+            self.end();
+        }
+    }
+
+    /// The compressed form of a message, or of the next part of one. To be [confirmed](Self::sent) or
+    /// [taken back](Self::not_sent).
+    pub(crate) fn deflate(&mut self, data: &[u8], fin: Fin) -> Vec<u8> {
         let mut out = Vec::new();
         if !data.is_empty() {
             let deflater = self
                 .deflater
                 .get_or_insert_with(|| self.pool.take_deflater(self.level, self.window_bits));
+            // R393: a stream that refers to what the peer has, or to nothing, can begin behind any flush.
+            if mem::take(&mut self.is_stale) {
+                deflater.restart(self.history.runs());
+            }
             deflater.run(data, &mut out);
         }
         if fin == Fin::Last {
@@ -80,19 +154,22 @@ impl Outbound {
             } else {
                 out.push(0x00);
             }
-            if self.context == Context::NoTakeover {
-                // R345: nobody refers to it any more.
-                if let Some(deflater) = self.deflater.take() {
-                    self.pool.give_deflater(deflater);
-                }
-            }
+            self.end();
         }
         out
     }
 
-    /// What was compressed last is not sent after all, so nothing may refer to it. (A stream that
-    /// refers to nothing can begin behind any flush.)
-    pub(crate) fn forget(&mut self) {
-        self.deflater = None;
+    /// R345: without takeover nobody refers to a message behind its end.
+    fn end(&mut self) {
+        if self.context == Context::NoTakeover {
+            self.is_stale = false;
+            if let Some(deflater) = self.deflater.take() {
+                self.pool.give_deflater(deflater);
+            }
+        }
     }
+}
+
+fn no_history(window_bits: u8) -> History {
+    History::new(KEPT.min(1 << window_bits))
 }

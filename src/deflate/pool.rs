@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::codec::{Deflater, Inflater};
-use super::history::History;
 
 /// How many codecs of a kind wait at most.
 const MAX_IDLE: usize = 16;
@@ -28,8 +27,6 @@ pub(super) struct Scratch {
     pub(super) inflater: Inflater,
     /// What was inflated last.
     pub(super) out: Vec<u8>,
-    /// What was inflated before, as far back as the window goes.
-    pub(super) history: History,
 }
 
 impl Pool {
@@ -38,7 +35,6 @@ impl Pool {
         kept.unwrap_or_else(|| Scratch {
             inflater: Inflater::new(),
             out: vec![0; CHUNK],
-            history: History::default(),
         })
     }
 
@@ -59,7 +55,7 @@ impl Pool {
         };
         match kept {
             Some(mut deflater) => {
-                deflater.restart();
+                deflater.restart([&[]; 2]);
                 deflater
             }
             None => Deflater::new(level, window_bits),

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use super::{Receiver, take, unmask};
 use crate::config::Delivery;
 use crate::connection::sender::Fin;
-use crate::deflate::inbound::{CHUNK, Inbound};
+use crate::deflate::inbound::{CHUNK, Gathered, Inbound};
 use crate::deflate::{DeflateConfig, Parameters};
 use crate::error::Error;
 use crate::event::Event;
@@ -43,6 +43,12 @@ impl Receiver {
         self.inbound.as_deref().is_some_and(Inbound::is_cut)
     }
 
+    /// The memory that inflating the message in progress takes, in bytes.
+    #[allow(dead_code, reason = "for what a connection holds in all")]
+    pub(crate) fn inflating_held(&self) -> usize {
+        self.inbound.as_deref().map_or(0, Inbound::held)
+    }
+
     pub(super) fn begin_inflating(&mut self) {
         if let Some(inbound) = &mut self.inbound {
             inbound.begin();
@@ -55,7 +61,8 @@ impl Receiver {
             return Ok(());
         };
         loop {
-            let (used, out) = inbound.inflate(piece)?;
+            let gathered = Gathered::All(self.assembler.gathered());
+            let (used, out) = inbound.inflate(piece, gathered)?;
             piece = piece.get(used..).unwrap_or_default();
             if out.is_empty() {
                 break;
@@ -69,7 +76,7 @@ impl Receiver {
             self.assembler.push(out, rest)?;
         }
         if fin == Fin::Last {
-            while let Some(out) = inbound.finish()? {
+            while let Some(out) = inbound.finish(Gathered::All(self.assembler.gathered()))? {
                 self.assembler.push(out, u64::MAX)?;
             }
         }
@@ -94,7 +101,7 @@ impl Receiver {
             let len = len.min(STEP).min(input.len());
             let piece = input.get_mut(..len).unwrap_or_default();
             unmask(frame.mask, piece);
-            let (used, out) = inbound.inflate(piece)?;
+            let (used, out) = inbound.inflate(piece, Gathered::Nothing)?;
             frame.mask = frame.mask.map(|key| mask::rotate(key, used));
             frame.rest -= u64::try_from(used).unwrap_or(frame.rest);
             // What is for the next call is masked again, as it was.
@@ -110,7 +117,7 @@ impl Receiver {
             return Ok(None);
         }
         if frame.fin {
-            while let Some(out) = inbound.finish()? {
+            while let Some(out) = inbound.finish(Gathered::Nothing)? {
                 if let Some(part) = self.assembler.part(out, Fin::More)? {
                     return Ok(Some(part.into_owned()));
                 }

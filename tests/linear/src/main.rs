@@ -12,7 +12,7 @@ use sockless::{
 
 type Workload = (&'static str, fn(usize));
 
-const WORKLOADS: [Workload; 20] = [
+const WORKLOADS: [Workload; 22] = [
     ("server, text in fragments of 1 byte", |n| {
         fragments(Role::Server, n)
     }),
@@ -39,6 +39,12 @@ const WORKLOADS: [Workload; 20] = [
     }),
     ("server, compressed parts in reads of 1 byte", |n| {
         inflate(Delivery::Parts, n)
+    }),
+    ("server, empty final blocks behind a full window", |n| {
+        final_blocks(b"\x03\x00", n)
+    }),
+    ("server, final blocks that reach back 32 KiB", |n| {
+        final_blocks(b"\x03\xde\xff\x0f\x00", n / 8)
     }),
     ("client, a compressed message in parts of 1 byte", deflate),
     ("server, a request in reads of 1 byte", request),
@@ -218,6 +224,24 @@ fn inflate(delivery: Delivery, n: usize) {
     let (mut client, mut server) = compressing(delivery);
     client.send_binary(&noise(n)).expect("it is open");
     assert_eq!(bytewise(&mut server, &mut client.take_output()), n);
+}
+
+/// A window that is full, and then a final block `n` times.
+fn final_blocks(block: &[u8], n: usize) {
+    let (_, mut server) = compressing(Delivery::Messages);
+    let len = 40_000_u16;
+    let stored = [&[0], &len.to_le_bytes()[..], &(!len).to_le_bytes()].concat();
+    let payload = [&stored, &noise(len.into())[..], &block.repeat(n)].concat();
+    let mut wire = Vec::new();
+    push_frame(&mut wire, Role::Server, Fin::Last, Opcode::Binary, &payload);
+    wire[0] |= 0x40;
+    let mut len = 0;
+    feed(&mut server, &mut wire, |_, event| {
+        if let Event::Binary(data) = event {
+            len = data.len();
+        }
+    });
+    assert!(len >= 40_000);
 }
 
 fn deflate(n: usize) {
