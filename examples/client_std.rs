@@ -94,21 +94,24 @@ fn converse(
 ) -> Result<Ending, Box<dyn Error>> {
     let start = Instant::now();
     let mut buf = [0; 16 * 1024];
+    let mut is_broken = false;
     loop {
         ws.tick(start.elapsed());
-        if !ws.output().is_empty() {
-            let n = if_ready(stream.write(ws.output()))?.unwrap_or(0);
-            ws.sent(n);
+        if !ws.output().is_empty() && !is_broken {
+            match if_ready(stream.write(ws.output())) {
+                Ok(n) => ws.sent(n.unwrap_or(0)),
+                Err(_) => is_broken = true, // what the server sent before is still to be read
+            }
         }
         match ws.transport() {
             Transport::Keep => {}
             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
             Transport::Drop => return Ok(ws.end_of_stream()),
         }
-        let n = match if_ready(stream.read(&mut buf))? {
-            Some(0) => return Ok(ws.end_of_stream()),
-            Some(n) => n,
-            None => 0,
+        let n = match if_ready(stream.read(&mut buf)) {
+            Ok(Some(0)) if !is_broken => return Ok(ws.end_of_stream()),
+            Ok(Some(0)) | Err(_) => return Ok(ws.transport_reset()),
+            Ok(n) => n.unwrap_or(0),
         };
         let mut input = &mut buf[..n];
         while let Some(event) = ws.receive(&mut input) {

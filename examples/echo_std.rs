@@ -4,6 +4,7 @@
 
 #[cfg(feature = "deflate")]
 mod deflate_options;
+mod memory;
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,12 +14,8 @@ use std::time::{Duration, Instant};
 use std::{process, thread};
 
 use clap::Parser;
-use sockless::handshake::HandshakeError;
+use memory::{Budget, NO_ROOM, Share, turn_away};
 use sockless::{Config, Connection, Ending, Event, Request, Response, SendError, State, Transport};
-
-/// How a connection ends on which no whole request came.
-const NOT_USED: Option<sockless::Error> =
-    Some(sockless::Error::Handshake(HandshakeError::EndOfStream));
 
 const PAGE: &str = include_str!("echo_std/page.html");
 
@@ -32,12 +29,22 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 256;
 
+/// What is read at once. Compressed it can be a thousand times as much, before anybody asks the budget.
+const READ_SIZE: usize = if cfg!(feature = "deflate") {
+    1024
+} else {
+    16 * 1024
+};
+
 /// Sends back every WebSocket message, and serves a page to try it from.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen; port 0 lets the system choose
     #[arg(default_value = "127.0.0.1:8080")]
     address: String,
+    /// What all connections together may hold, beside 64 KiB each
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: usize,
     #[cfg(feature = "deflate")]
     #[command(flatten)]
     deflate: deflate_options::DeflateOptions,
@@ -52,18 +59,19 @@ fn main() {
         .close_timeout(ANSWER_TIMEOUT);
     #[cfg(feature = "deflate")]
     let config = arguments.deflate.add_to(config);
-    if let Err(error) = listen(&arguments.address, &config) {
+    if let Err(error) = listen(&arguments, &config) {
         log(format_args!("{}: {error}", arguments.address));
         process::exit(1);
     }
 }
 
-fn listen(address: &str, config: &Config) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
+fn listen(arguments: &Arguments, config: &Config) -> io::Result<()> {
+    let listener = TcpListener::bind(&arguments.address)?;
     let mut out = io::stdout();
     writeln!(out, "listening on http://{}/", listener.local_addr()?)?;
     out.flush()?;
     let places = Arc::new(());
+    let budget = Budget::new(arguments.memory);
     loop {
         // A failed accept is the peer's or the moment's (no more files), so it ends nothing.
         let (stream, peer) = match listener.accept() {
@@ -81,9 +89,9 @@ fn listen(address: &str, config: &Config) -> io::Result<()> {
             ));
             continue;
         }
-        let config = config.clone();
+        let (config, share) = (config.clone(), budget.share());
         let thread = thread::Builder::new().spawn(move || {
-            serve(stream, peer, config);
+            serve(stream, peer, config, share);
             drop(place);
         });
         if let Err(error) = thread {
@@ -93,11 +101,11 @@ fn listen(address: &str, config: &Config) -> io::Result<()> {
 }
 
 /// One connection, from its first byte to its last.
-fn serve(mut stream: TcpStream, peer: SocketAddr, config: Config) {
+fn serve(mut stream: TcpStream, peer: SocketAddr, config: Config, share: Share) {
     let mut visit = Visit::new(peer);
-    match converse(&mut stream, config, &mut visit) {
+    match converse(&mut stream, config, share, &mut visit) {
         // A page was logged when it was served; a browser also opens connections only to be ready.
-        Ok(ending) if !ending.opened && matches!(ending.error, None | NOT_USED) => {}
+        Ok(ending) if !ending.opened && ending.error.is_none() => {}
         Ok(ending) => visit.log(format_args!("{ending}")),
         Err(error) => visit.log(format_args!("broken off: {error}")),
     }
@@ -107,19 +115,20 @@ fn serve(mut stream: TcpStream, peer: SocketAddr, config: Config) {
 fn converse(
     stream: &mut TcpStream,
     config: Config,
+    mut share: Share,
     visit: &mut Visit,
 ) -> Result<Ending, Box<dyn Error>> {
     stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     let mut ws = Connection::server(config);
-    let mut buf = [0; 16 * 1024];
+    let mut buf = [0; READ_SIZE];
+    let mut is_broken = false;
     loop {
         let due = visit
             .push_line(&mut ws)?
             .min(ws.tick(visit.now()).unwrap_or(Duration::MAX));
-        while !ws.output().is_empty() {
-            let n = stream.write(ws.output())?;
-            ws.sent(n);
+        if !share.has_room_for(&ws) {
+            linger(stream, &turn_away(ws, share))?;
+            return Err(NO_ROOM.into());
         }
         match ws.transport() {
             Transport::Keep => {}
@@ -127,13 +136,22 @@ fn converse(
             Transport::Drop => return Ok(ws.end_of_stream()),
         }
         let wait = due.saturating_sub(visit.now());
-        let mut input = match read_within(stream, &mut buf, wait)? {
-            Some(0) => return Ok(ws.end_of_stream()),
-            Some(n) => &mut buf[..n],
-            None => continue,
+        if !ws.output().is_empty() && !is_broken {
+            match write_within(stream, ws.output(), wait) {
+                Ok(n) => ws.sent(n),
+                Err(_) => is_broken = true, // what the peer sent before is still to be read
+            }
+            continue;
+        }
+        let mut input = match read_within(stream, &mut buf, wait) {
+            Ok(Some(0)) if !is_broken => return Ok(ws.end_of_stream()),
+            Ok(Some(0)) | Err(_) => return Ok(ws.transport_reset()),
+            Ok(Some(n)) => &mut buf[..n],
+            Ok(None) => continue,
         };
         while let Some(event) = ws.receive(&mut input) {
             match event {
+                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
                 Event::Request(request) => visit.answer(&mut ws, &request)?,
                 Event::Text(text) => ws.send_text(&text)?,
                 Event::Binary(data) => ws.send_binary(&data)?,
@@ -150,7 +168,17 @@ fn read_within(
     wait: Duration,
 ) -> io::Result<Option<usize>> {
     stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
-    match stream.read(buf) {
+    in_time(stream.read(buf))
+}
+
+/// Writes what can be written, which is nothing if it takes longer than `wait`.
+fn write_within(stream: &mut TcpStream, bytes: &[u8], wait: Duration) -> io::Result<usize> {
+    stream.set_write_timeout(Some(wait.max(Duration::from_millis(1))))?;
+    Ok(in_time(stream.write(bytes))?.unwrap_or(0))
+}
+
+fn in_time(done: io::Result<usize>) -> io::Result<Option<usize>> {
+    match done {
         Ok(n) => Ok(Some(n)),
         Err(error) => match error.kind() {
             // A timeout has the first name on Unix, the second on Windows.
@@ -158,6 +186,25 @@ fn read_within(
             _ => Err(error),
         },
     }
+}
+
+/// Writes the last bytes, and reads on for a while.
+fn linger(stream: &mut TcpStream, last: &[u8]) -> io::Result<()> {
+    if last.is_empty() {
+        return Ok(());
+    }
+    let start = Instant::now();
+    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    stream.write_all(last)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut buf = [0; READ_SIZE];
+    while let Some(wait) = ANSWER_TIMEOUT.checked_sub(start.elapsed()) {
+        match read_within(stream, &mut buf, wait)? {
+            Some(1..) => {}
+            _ => break,
+        }
+    }
+    Ok(())
 }
 
 /// What the server knows of a peer beside the protocol: who it is, and what it asked for.

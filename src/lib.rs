@@ -15,29 +15,33 @@
 //! use std::io::{Read, Write};
 //! use std::net::{Shutdown, TcpStream};
 //!
-//! use sockless::{Config, Connection, Event, Response, Transport};
+//! use sockless::{Config, Connection, Ending, Event, Response, SendError, State, Transport};
 //!
-//! fn echo(mut stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//! fn echo(mut stream: TcpStream) -> Result<Ending, SendError> {
 //!     let mut ws = Connection::server(Config::default());
 //!     let mut buf = [0; 16 * 1024];
+//!     let mut is_broken = false;
 //!     loop {
-//!         while !ws.output().is_empty() {
-//!             let n = stream.write(ws.output())?;
-//!             ws.sent(n);
+//!         while !ws.output().is_empty() && !is_broken {
+//!             match stream.write(ws.output()) {
+//!                 Ok(n) => ws.sent(n),
+//!                 Err(_) => is_broken = true, // what the peer sent before is still to be read
+//!             }
 //!         }
 //!         match ws.transport() {
 //!             Transport::Keep => {}
 //!             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-//!             Transport::Drop => return Ok(()),
+//!             Transport::Drop => return Ok(ws.end_of_stream()),
 //!         }
-//!         let n = stream.read(&mut buf)?;
-//!         if n == 0 {
-//!             let how: std::io::Result<()> = ws.end_of_stream().into(); // clean or not, and why
-//!             return Ok(how?);
-//!         }
+//!         let n = match stream.read(&mut buf) {
+//!             Ok(0) if !is_broken => return Ok(ws.end_of_stream()), // clean or not, and why
+//!             Ok(0) | Err(_) => return Ok(ws.transport_reset()),
+//!             Ok(n) => n,
+//!         };
 //!         let mut input = &mut buf[..n];
 //!         while let Some(event) = ws.receive(&mut input) {
 //!             match event {
+//!                 Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
 //!                 Event::Request(_) => ws.accept(Response::default())?,
 //!                 Event::Text(text) => ws.send_text(&text)?,
 //!                 Event::Binary(data) => ws.send_binary(&data)?,
@@ -48,9 +52,8 @@
 //! }
 //! ```
 //!
-//! This one is shortened: it has no deadlines, and a failed write ends it though the peer's Close may
-//! still be there to be read; [a client](_cookbook#a-client) in the cookbook has everything. Its `?` are
-//! right as long as it does not close: after [`Connection::close`] the peer's next message may be in the
+//! This one has no deadlines; [a client](_cookbook#a-client) in the cookbook has everything. The arm for
+//! [`State::Closing`] is for those who call [`Connection::close`]: the peer's next message may be in the
 //! same read, to answer it is [`SendError::Closed`], and to leave then would lose the Close.
 //!
 //! A client begins with [`Connection::client`] and otherwise does the same. Complete programs are

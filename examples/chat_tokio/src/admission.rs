@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use percent_encoding::percent_decode_str;
 use sockless::handshake::same_origin;
@@ -11,9 +12,9 @@ const MAX_NAME: usize = 32;
 const MAX_ROOM: usize = 64;
 
 pub(crate) struct Admission {
-    pub(crate) door: Door,
-    /// Origins beside the server's own.
-    pub(crate) origins: Vec<String>,
+    door: Door,
+    /// The origins of the pages that may connect.
+    origins: Vec<String>,
 }
 
 pub(crate) enum Door {
@@ -31,6 +32,19 @@ pub(crate) struct Seat {
 }
 
 impl Admission {
+    /// Pages may connect from `address`, where the server listens, from this machine, and from `others`.
+    pub(crate) fn new(door: Door, address: SocketAddr, others: &[String]) -> Self {
+        let port = address.port();
+        let local = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
+        let hosts = local.into_iter().chain([address.to_string()]);
+        // A proxy in front may speak TLS.
+        let own = hosts.flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
+        Self {
+            door,
+            origins: own.chain(others.iter().cloned()).collect(),
+        }
+    }
+
     /// The seat for a request to `/room/NAME`, or the HTTP response that refuses it.
     pub(crate) fn admit(&self, request: &Request) -> Result<Seat, Response> {
         if !self.is_origin_allowed(request) {
@@ -69,19 +83,13 @@ impl Admission {
         }
     }
 
-    /// Programs that are no browsers send no origin; a browser sends that of the page, which has to be
-    /// from here. The scheme may differ: behind a proxy, only that knows of TLS.
+    /// Programs that are no browsers send no origin; a browser sends that of the page.
+    ///
+    /// What `Host` says is not asked. A page of evil.example can have its name resolve to this server
+    /// (DNS rebinding), and then the two are the same.
     fn is_origin_allowed(&self, request: &Request) -> bool {
-        let Some(origin) = request.origin() else {
-            return true;
-        };
-        let host = request.host();
-        same_origin(origin, &format!("http://{host}"))
-            || same_origin(origin, &format!("https://{host}"))
-            || self
-                .origins
-                .iter()
-                .any(|allowed| same_origin(origin, allowed))
+        let is_same = |origin| self.origins.iter().any(|own| same_origin(origin, own));
+        request.origin().is_none_or(is_same)
     }
 }
 
@@ -172,12 +180,14 @@ mod tests {
         Ok(Seat { room, name })
     }
 
+    fn listening() -> SocketAddr {
+        ([192, 168, 0, 7], 8080).into()
+    }
+
     fn with_tokens() -> Admission {
         let tokens = parse_tokens("# who\nada=s3cret\n\n bob = a=b&c \n").unwrap();
-        Admission {
-            door: door(tokens).unwrap(),
-            origins: vec!["https://friend.example".into()],
-        }
+        let others = ["https://friend.example".to_owned()];
+        Admission::new(door(tokens).unwrap(), listening(), &others)
     }
 
     #[test]
@@ -207,10 +217,7 @@ mod tests {
 
     #[test]
     fn the_open_door_lets_names_be_chosen() {
-        let admission = Admission {
-            door: Door::Open,
-            origins: Vec::new(),
-        };
+        let admission = Admission::new(Door::Open, listening(), &[]);
         assert_eq!(
             ask(&admission, "/room/r%C3%B6m?name=J%C3%B6rg+K.", ""),
             seat("röm", "Jörg K.")
@@ -257,20 +264,37 @@ mod tests {
             ask(&admission, "/room/a?token=s3cret", &fields)
         };
         for origin in [
-            "http://chat.example:8080",
-            "https://CHAT.example:8080",
+            "http://192.168.0.7:8080",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+            "https://LocalHost:8080",
             "https://friend.example",
         ] {
             assert_eq!(from(origin), seat("a", "ada"), "{origin}");
         }
         for origin in [
             "null",
-            "http://chat.example",
+            "http://localhost",
+            "http://localhost:3000",
+            "http://192.168.0.7",
             "http://evil.example",
+            "http://localhost.evil.example:8080",
             "http://friend.example",
         ] {
             assert_eq!(from(origin), Err(403), "{origin}");
         }
+    }
+
+    #[test]
+    fn t86_a_page_whose_name_was_made_to_resolve_here_stays_out() {
+        // What `ask` sends as Host is the page's own name and port.
+        let admission = Admission::new(Door::Open, listening(), &[]);
+        for scheme in ["http", "https"] {
+            let fields = format!("Origin: {scheme}://chat.example:8080\r\n");
+            assert_eq!(ask(&admission, "/room/a?name=ada", &fields), Err(403));
+        }
+        // A program that is no browser.
+        assert_eq!(ask(&admission, "/room/a?name=ada", ""), seat("a", "ada"));
     }
 
     #[test]

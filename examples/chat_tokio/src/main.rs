@@ -6,6 +6,8 @@
 mod admission;
 mod hub;
 mod link;
+#[path = "../../memory/mod.rs"]
+mod memory;
 mod pace;
 mod queue;
 mod visit;
@@ -14,6 +16,7 @@ mod wire;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +32,7 @@ use tokio::time::{sleep, timeout};
 use admission::{Admission, Door};
 use hub::{Hub, Limits};
 use link::Link;
+use memory::Budget;
 use wire::Sharing;
 
 const PAGE: &str = include_str!("page.html");
@@ -59,7 +63,8 @@ struct Arguments {
     /// The same from a file, a line for each
     #[arg(long, group = "door", value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Let pages of this origin connect too, such as https://example.com; may be repeated
+    /// Let pages of this origin connect too, such as https://example.com; may be repeated. Others come from
+    /// the address that this listens on, or from localhost
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
     /// Share rooms with the other servers at this Redis, such as redis://127.0.0.1/
@@ -86,6 +91,10 @@ struct Arguments {
     /// What may wait for one connection; who falls further behind is disconnected, with 1013
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
     max_queue: usize,
+    /// What all connections together may hold, beside 128 KiB each; what several of them are to be sent
+    /// counts for each. Who holds more than there is room for is disconnected, with 1013
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    memory: usize,
     /// The messages that one connection may send each second, or twice as many at once; who goes on and
     /// on is disconnected, with 1008
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -99,13 +108,14 @@ struct Server {
     admission: Admission,
     config: Config,
     page: Response,
+    budget: Budget,
     max_queue: usize,
     rate: u32,
     hub: Mutex<Hub>,
 }
 
 impl Server {
-    fn new(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+    fn new(arguments: &Arguments, address: SocketAddr) -> Result<Self, Box<dyn Error>> {
         // A file is announced, and a text gets its sender's name: what may be sent must fit in.
         if arguments.max_queue < arguments.max_message.saturating_mul(2) {
             return Err("--max-queue must be at least twice --max-message".into());
@@ -146,11 +156,9 @@ impl Server {
         let name = format!("{:016x}", u64::from_ne_bytes(random));
         Ok(Self {
             page: page(&door)?,
-            admission: Admission {
-                door,
-                origins: arguments.origin.clone(),
-            },
+            admission: Admission::new(door, address, &arguments.origin),
             config,
+            budget: Budget::new(arguments.memory),
             max_queue: arguments.max_queue,
             rate: arguments.rate,
             hub: Mutex::new(Hub::new(name.clone(), limits, sharing)),
@@ -194,7 +202,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let server = Arc::new(Server::new(&arguments)?);
+    let told = |error| format!("{}: {error}", arguments.address);
+    let listener = TcpListener::bind(&arguments.address).await.map_err(told)?;
+    let address = listener.local_addr()?;
+    let server = Arc::new(Server::new(&arguments, address)?);
     let link = match &arguments.redis {
         Some(url) => Some(Link {
             client: redis::Client::open(url.as_str())
@@ -204,10 +215,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         }),
         None => None,
     };
-    let told = |error| format!("{}: {error}", arguments.address);
-    let listener = TcpListener::bind(&arguments.address).await.map_err(told)?;
     let mut out = io::stdout();
-    writeln!(out, "listening on http://{}/", listener.local_addr()?)?;
+    writeln!(out, "listening on http://{address}/")?;
     out.flush()?;
     let link = link.map(|link| tokio::spawn(link.run()));
     let places = Arc::new(Semaphore::new(arguments.max_connections as usize));

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sockless::CloseCode;
 use tokio::sync::Notify;
 
+use crate::memory::Share;
+
 /// What an item costs beside its bytes, so that empty ones are bounded too.
 const OVERHEAD: usize = 64;
 
@@ -26,6 +28,8 @@ pub(crate) struct Queue<T> {
 struct State<T> {
     items: VecDeque<(T, usize)>,
     bytes: usize,
+    /// Where what is queued has to find room, beside the queue's own limit.
+    share: Option<Share>,
     open: bool,
     /// Why it was closed, until the reader knows.
     untold: Option<Reason>,
@@ -44,12 +48,19 @@ impl<T> Queue<T> {
             state: Mutex::new(State {
                 items: VecDeque::new(),
                 bytes: 0,
+                share: None,
                 open: true,
                 untold: None,
             }),
             changed: Notify::new(),
             max_bytes,
         }
+    }
+
+    /// Counts what is queued in a budget too.
+    pub(crate) fn within(self, share: Share) -> Self {
+        self.lock().share = Some(share);
+        self
     }
 
     /// Adds an item of `bytes`, or closes the queue as [`TOO_SLOW`] if it does not fit.
@@ -59,11 +70,11 @@ impl<T> Queue<T> {
             return;
         }
         let bytes = bytes.saturating_add(OVERHEAD);
-        if state.bytes.saturating_add(bytes) > self.max_bytes {
-            state.close(TOO_SLOW);
-        } else {
-            state.bytes += bytes;
+        let sum = state.bytes.saturating_add(bytes);
+        if sum <= self.max_bytes && state.hold(sum) {
             state.items.push_back((item, bytes));
+        } else {
+            state.close(TOO_SLOW);
         }
         self.changed.notify_one();
     }
@@ -99,7 +110,8 @@ impl<T> Queue<T> {
             return None;
         }
         let (item, bytes) = state.items.pop_front()?;
-        state.bytes -= bytes;
+        let rest = state.bytes - bytes;
+        state.hold(rest);
         Some(Next::Item(item))
     }
 
@@ -113,13 +125,23 @@ impl<T> State<T> {
         self.open = false;
         self.untold = Some(reason);
         self.items = VecDeque::new();
-        self.bytes = 0;
+        self.hold(0);
+    }
+
+    /// Whether there is room for so many bytes; always, for fewer than before.
+    fn hold(&mut self, bytes: usize) -> bool {
+        let has_room = self.share.as_mut().is_none_or(|share| share.hold(bytes));
+        if has_room {
+            self.bytes = bytes;
+        }
+        has_room
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::{Budget, FREE};
 
     #[test]
     fn items_come_in_order_when_they_are_wanted() {
@@ -148,6 +170,22 @@ mod tests {
         queue.push(2, 1);
         queue.close((CloseCode::GOING_AWAY, ""));
         assert_eq!(queue.try_next(true), None);
+    }
+
+    #[test]
+    fn what_all_queues_hold_has_a_limit_too() {
+        let budget = Budget::new(1);
+        let queue = || Queue::new(4 << 20).within(budget.share());
+        let (slow, quick) = (queue(), queue());
+        slow.push((), 1 << 20);
+        quick.push((), FREE - OVERHEAD);
+        assert_eq!(quick.try_next(true), Some(Next::Item(())));
+        quick.push((), 1 << 17);
+        assert_eq!(quick.try_next(false), Some(Next::Closed(TOO_SLOW)));
+        assert_eq!(slow.try_next(true), Some(Next::Item(())));
+        let late = queue();
+        late.push((), 1 << 20);
+        assert_eq!(late.try_next(true), Some(Next::Item(())));
     }
 
     #[tokio::test]

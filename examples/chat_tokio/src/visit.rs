@@ -1,6 +1,7 @@
 //! One connection: the protocol's loop, and what a visitor asks for and says.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,18 @@ use sockless::close::truncate_reason;
 use sockless::{
     CloseCode, Connection, Ending, Event, Request, Response, SendError, State, Transport,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink, split};
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::admission::Seat;
 use crate::hub::{Id, Mailbox, Parcel};
+use crate::memory::{NO_ROOM, turn_away};
 use crate::pace::{Pace, Verdict};
 use crate::queue::{Next, Queue};
 use crate::wire::{FromMember, News, ToMember};
-use crate::{Server, log};
+use crate::{ANSWER_TIMEOUT, Server, log};
 
 /// The pending output from which on messages wait in the mailbox, where they are shared and counted.
 const BACKLOG: usize = 64 << 10;
@@ -35,30 +37,59 @@ type Outcome = Result<Ending, Box<dyn Error + Send + Sync>>;
 async fn converse(stream: impl AsyncRead + AsyncWrite, visit: &mut Visit) -> Outcome {
     let (mut reader, mut writer) = split(stream);
     let mut ws = Connection::server(visit.server.config.clone());
+    let mut share = visit.server.budget.share();
     let mut buf = vec![0; 16 * 1024];
+    let mut is_broken = false;
     loop {
         let due = ws.tick(visit.now()).unwrap_or(Duration::MAX);
+        if !share.has_room_for(&ws) {
+            visit.leave();
+            linger(reader, writer, &turn_away(ws, share)).await?;
+            return Err(NO_ROOM.into());
+        }
+        let wait = due.saturating_sub(visit.now());
         match ws.transport() {
             Transport::Keep => {}
-            Transport::ShutWrite => writer.shutdown().await?,
+            Transport::ShutWrite => drop(timeout(wait, writer.shutdown()).await),
             Transport::Drop => return Ok(ws.end_of_stream()),
         }
+        let can_write = !ws.output().is_empty() && !is_broken;
         let mut read = 0;
         select! {
             n = reader.read(&mut buf) => match n {
-                Ok(0) => return Ok(ws.end_of_stream()),
+                Ok(0) if !is_broken => return Ok(ws.end_of_stream()),
+                Ok(0) | Err(_) => return Ok(ws.transport_reset()),
                 Ok(n) => read = n,
-                Err(_) => return Ok(ws.transport_reset()),
             },
-            n = writer.write(ws.output()), if !ws.output().is_empty() => ws.sent(n?),
+            written = writer.write(ws.output()), if can_write => match written {
+                Ok(n) => ws.sent(n),
+                Err(_) => is_broken = true, // what the peer sent before is still to be read
+            },
             next = visit.mailbox.next(ws.buffered_amount() < BACKLOG) => visit.send(&mut ws, next)?,
-            () = sleep(due.saturating_sub(visit.now())) => {}
+            () = sleep(wait) => {}
         }
         let mut input = &mut buf[..read];
         while let Some(event) = ws.receive(&mut input) {
             visit.hear(&mut ws, event)?;
         }
     }
+}
+
+/// Writes the last bytes, and reads on for a while.
+async fn linger(
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+    last: &[u8],
+) -> io::Result<()> {
+    if last.is_empty() {
+        return Ok(());
+    }
+    let say = async {
+        writer.write_all(last).await?;
+        writer.shutdown().await?;
+        copy(&mut reader, &mut sink()).await
+    };
+    timeout(ANSWER_TIMEOUT, say).await.map(drop).or(Ok(()))
 }
 
 /// Serves one connection, from its first byte to its last.
@@ -95,7 +126,7 @@ struct Visit {
 
 impl Visit {
     fn new(peer: SocketAddr, id: Id, server: Arc<Server>) -> Self {
-        let mailbox = Arc::new(Queue::new(server.max_queue));
+        let mailbox = Arc::new(Queue::new(server.max_queue).within(server.budget.share()));
         server.hub().arrive(id, Arc::clone(&mailbox));
         Self {
             peer,

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use sockless::Connection;
+
 mod timers;
 
 pub use timers::Timers;
@@ -23,16 +25,16 @@ pub fn if_ready<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option
     }
 }
 
-/// How much was written of the bytes that are to be; `None` if there are none, or it would have to wait.
-///
-/// # Errors
-///
-/// Those of the socket.
-pub fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<Option<usize>> {
-    if bytes.is_empty() {
-        return Ok(None);
+/// Writes what there is to write, as far as the socket takes it. A write that failed is the last one: what
+/// the peer sent before is still to be read.
+pub fn write_output(stream: &mut impl Write, ws: &mut Connection, is_broken: &mut bool) {
+    while !ws.output().is_empty() && !*is_broken {
+        match if_ready(|| stream.write(ws.output())) {
+            Ok(Some(n)) => ws.sent(n),
+            Ok(None) => return,
+            Err(_) => *is_broken = true,
+        }
     }
-    if_ready(|| stream.write(bytes))
 }
 
 /// A line of the log; unlike `eprintln!`, does not panic when nobody takes it.

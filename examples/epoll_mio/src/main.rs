@@ -2,6 +2,10 @@
 //!
 //! `cargo run --release -p epoll_mio -- --stats 1`
 
+#[path = "../../memory/mod.rs"]
+mod memory;
+
+use std::collections::VecDeque;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -9,14 +13,15 @@ use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use clap::Parser;
-use epoll_mio::{Timers, if_ready, log, write};
+use epoll_mio::{Timers, if_ready, log, write_output};
+use memory::{Budget, NO_ROOM, Share, turn_away};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
-use sockless::{CloseCode, Config, Connection, Event, Response, Transport};
+use sockless::{CloseCode, Config, Connection, Event, Response, State, Transport};
 
 /// What is read at once, by whichever connection has something to read.
 const READ_SIZE: usize = 64 * 1024;
@@ -50,6 +55,9 @@ struct Arguments {
     /// The most connections at a time; others wait to be accepted
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     max_connections: usize,
+    /// What all connections together may hold, beside 64 KiB each
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: usize,
 }
 
 fn main() {
@@ -73,27 +81,31 @@ enum Turn {
     Wait(Option<Duration>),
     /// There is more to read, once the others have had their turn.
     Again,
+    /// There is no room for what it holds.
+    Full,
     Over,
 }
 
 /// The protocol: everything else in this file is accepting, waiting, and counting.
 fn converse(
-    Peer { stream, ws, .. }: &mut Peer,
+    peer: &mut Peer,
     buf: &mut [u8],
     now: Duration,
     messages: &mut u64,
 ) -> Result<Turn, Box<dyn Error>> {
+    let Peer { stream, ws, .. } = peer;
     for _ in 0..READS_IN_A_TURN {
         let due = ws.tick(now);
-        while let Some(n) = write(stream, ws.output())? {
-            ws.sent(n);
+        write_output(stream, ws, &mut peer.is_broken);
+        if !peer.share.has_room_for(ws) {
+            return Ok(Turn::Full);
         }
         match ws.transport() {
             Transport::Keep => {}
             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
             Transport::Drop => return Ok(Turn::Over),
         }
-        if ws.buffered_amount() > HIGH_WATER_MARK {
+        if ws.buffered_amount() > HIGH_WATER_MARK && !peer.is_broken {
             return Ok(Turn::Wait(due));
         }
         let mut input = match if_ready(|| stream.read(buf))? {
@@ -104,6 +116,7 @@ fn converse(
         while let Some(event) = ws.receive(&mut input) {
             *messages += u64::from(matches!(event, Event::Text(_) | Event::Binary(_)));
             match event {
+                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
                 Event::Request(_) => ws.accept(Response::default())?,
                 Event::Text(text) => ws.send_text(&text)?,
                 Event::Binary(data) => ws.send_binary(&data)?,
@@ -117,6 +130,9 @@ fn converse(
 struct Peer {
     stream: TcpStream,
     ws: Connection,
+    share: Share,
+    /// A write failed.
+    is_broken: bool,
     /// It is noted down in [`Server::ready`], and has its next turn from there.
     is_ready: bool,
 }
@@ -128,9 +144,12 @@ struct Server {
     config: Config,
     max_connections: usize,
     peers: Slab<Peer>,
+    budget: Budget,
     timers: Timers,
     /// Those that have more to read, though no event will say so.
     ready: Vec<usize>,
+    /// Those that were turned away, and until when they may read why.
+    leaving: VecDeque<(Duration, TcpStream)>,
     /// When to accept again, if there may be somebody to accept.
     accept_at: Option<Duration>,
     /// The server ends when the last connection has.
@@ -161,8 +180,10 @@ impl Server {
                 .close_timeout(CLOSE_TIMEOUT),
             max_connections: arguments.max_connections,
             peers: Slab::new(),
+            budget: Budget::new(arguments.memory),
             timers: Timers::default(),
             ready: Vec::new(),
+            leaving: VecDeque::new(),
             accept_at: None,
             closing: false,
             // Written to once, so that it counts as memory from the start.
@@ -195,6 +216,9 @@ impl Server {
             while let Some(key) = self.timers.pop(self.now) {
                 self.turn(key);
             }
+            while self.leaving.front().is_some_and(|(at, _)| *at <= self.now) {
+                self.leaving.pop_front();
+            }
             if self.accept_at.is_some_and(|at| at <= self.now) {
                 self.accept();
             }
@@ -208,7 +232,8 @@ impl Server {
 
     /// Until something happens or is due.
     fn wait(&mut self, events: &mut Events, report_at: Option<Duration>) -> io::Result<()> {
-        let due = [self.timers.next(), self.accept_at, report_at];
+        let leaving = self.leaving.front().map(|(at, _)| *at);
+        let due = [self.timers.next(), leaving, self.accept_at, report_at];
         let timeout = if self.ready.is_empty() {
             let due = due.into_iter().flatten().min();
             due.map(|at| at.saturating_sub(self.start.elapsed()))
@@ -229,7 +254,7 @@ impl Server {
     fn accept(&mut self) {
         self.accept_at = None;
         while !self.closing {
-            if self.peers.len() >= self.max_connections {
+            if self.peers.len() + self.leaving.len() >= self.max_connections {
                 self.accept_at = Some(self.now + ACCEPT_PAUSE);
                 return;
             }
@@ -259,6 +284,8 @@ impl Server {
         place.insert(Peer {
             stream,
             ws: Connection::server(self.config.clone()),
+            share: self.budget.share(),
+            is_broken: false,
             is_ready: false,
         });
         self.turn(key);
@@ -278,10 +305,32 @@ impl Server {
                 peer.is_ready = true;
                 self.ready.push(key);
             }
-            Turn::Over => {
-                self.timers.remove(key);
-                drop(self.peers.remove(key));
-            }
+            Turn::Full => self.turn_away(key),
+            Turn::Over => drop(self.remove(key)),
+        }
+    }
+
+    fn remove(&mut self, key: usize) -> Peer {
+        self.timers.remove(key);
+        self.peers.remove(key)
+    }
+
+    /// Its socket stays for a while, or the reset of a transport with input unread would take the last
+    /// bytes with it.
+    fn turn_away(&mut self, key: usize) {
+        let Peer {
+            mut stream,
+            ws,
+            share,
+            ..
+        } = self.remove(key);
+        log(format_args!("a connection is turned away: {NO_ROOM}"));
+        let last = turn_away(ws, share);
+        // Without an event the rest of it could not be written, so it is all or nothing.
+        let is_told = matches!(stream.write(&last), Ok(n) if n == last.len() && n > 0);
+        if is_told && self.poll.registry().deregister(&mut stream).is_ok() {
+            let _ = stream.shutdown(Shutdown::Write);
+            self.leaving.push_back((self.now + CLOSE_TIMEOUT, stream));
         }
     }
 
@@ -299,8 +348,7 @@ impl Server {
         for key in keys {
             // One that is not open yet has nothing to lose.
             if self.peers[key].ws.close(CloseCode::GOING_AWAY, "").is_err() {
-                self.timers.remove(key);
-                drop(self.peers.remove(key));
+                drop(self.remove(key));
             } else {
                 self.turn(key);
             }

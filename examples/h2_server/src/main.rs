@@ -6,6 +6,9 @@
 //! A browser asks by HTTP/2 once it has an HTTP/2 connection that allows it, such as the one that the
 //! page came by. A server for all clients takes HTTP/1.1 on the same port as well: see `hyper_upgrade`.
 
+#[path = "../../memory/mod.rs"]
+mod memory;
+
 use std::error::Error;
 use std::future::poll_fn;
 use std::io::{self, Write};
@@ -21,9 +24,10 @@ use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_EXTENSIONS};
 use http::{Method, Request, Response, StatusCode};
+use memory::{Budget, NO_ROOM, Share, turn_away};
 use sockless::handshake::{HandshakeError, PseudoHeaders, check_extended_connect};
 use sockless::{
-    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, SendError, Transport,
+    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, State, Transport,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -42,7 +46,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: usize = 256;
 const MAX_STREAMS: u32 = 100;
-/// Each stream may gather one.
+/// On all connections together.
+const MAX_WEBSOCKETS: usize = 1024;
 const MAX_MESSAGE: usize = 1 << 20;
 
 /// The header fields of a request, as long as they are at the other examples; h2 would take 16 MiB.
@@ -59,20 +64,23 @@ struct Arguments {
     /// Where to listen; port 0 lets the system choose
     #[arg(default_value = "127.0.0.1:8443")]
     address: String,
+    /// What all connections together may hold, beside 64 KiB each
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: usize,
 }
 
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    if let Err(error) = listen(&arguments.address).await {
+    if let Err(error) = listen(&arguments).await {
         log(format_args!("{}: {error}", arguments.address));
         process::exit(1);
     }
 }
 
-async fn listen(address: &str) -> Result<(), Box<dyn Error>> {
+async fn listen(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let tls = self_signed()?;
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(&arguments.address).await?;
     let mut out = io::stdout();
     writeln!(out, "listening on https://{}/", listener.local_addr()?)?;
     out.flush()?;
@@ -81,6 +89,8 @@ async fn listen(address: &str) -> Result<(), Box<dyn Error>> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
     let deflate = DeflateConfig::new();
+    let budget = Budget::new(arguments.memory);
+    let sockets = Arc::new(Semaphore::new(MAX_WEBSOCKETS));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
@@ -91,6 +101,8 @@ async fn listen(address: &str) -> Result<(), Box<dyn Error>> {
                 let visit = Visit {
                     peer,
                     deflate: deflate.clone(),
+                    budget: budget.clone(),
+                    sockets: Arc::clone(&sockets),
                     stopping: stopping.clone(),
                 };
                 let tls = tls.clone();
@@ -145,6 +157,9 @@ struct Visit {
     peer: SocketAddr,
     /// Clones share a pool of codecs.
     deflate: DeflateConfig,
+    budget: Budget,
+    /// Places for WebSockets.
+    sockets: Arc<Semaphore>,
     stopping: watch::Receiver<()>,
 }
 
@@ -234,6 +249,10 @@ async fn websocket(
         Ok(agreed) => (Response::new(()), agreed),
         Err(error) => return refuse(respond, error),
     };
+    let Ok(_place) = visit.sockets.try_acquire() else {
+        let text = "there are too many WebSockets\n";
+        return page(respond, StatusCode::SERVICE_UNAVAILABLE, "text/plain", text).await;
+    };
     if let Some(agreed) = agreed {
         let value = agreed.to_string().parse()?;
         response
@@ -253,7 +272,8 @@ async fn websocket(
         send.stream_id().as_u32(),
         request.uri().path()
     ));
-    let ended = converse(&mut request.into_body(), &mut send, ws, visit.stopping).await;
+    let (mut recv, share) = (request.into_body(), visit.budget.share());
+    let ended = converse(&mut recv, &mut send, ws, share, visit.stopping).await;
     // What has not ended in order is reset; an end in order is answered with one.
     match &ended {
         Ok(ending) if !ending.reset => drop(send.send_data(Bytes::new(), true)),
@@ -286,46 +306,61 @@ async fn converse(
     recv: &mut RecvStream,
     send: &mut SendStream<Bytes>,
     mut ws: Connection,
+    mut share: Share,
     mut stopping: watch::Receiver<()>,
 ) -> Result<Ending, Box<dyn Error + Send + Sync>> {
     let start = Instant::now();
+    let mut is_broken = false;
     loop {
         let due = ws.tick(start.elapsed()).unwrap_or(Duration::MAX);
-        while !ws.output().is_empty() {
-            let Some(n) = timeout(ANSWER_TIMEOUT, write(send, ws.output())).await? else {
-                return Ok(ws.transport_reset());
-            };
-            ws.sent(n);
+        if !share.has_room_for(&ws) {
+            linger(recv, send, turn_away(ws, share)).await;
+            return Err(NO_ROOM.into());
         }
         match ws.transport() {
             Transport::Keep => {}
             Transport::ShutWrite => drop(send.send_data(Bytes::new(), true)),
             Transport::Drop => return Ok(ws.end_of_stream()),
         }
-        let data = tokio::select! {
-            data = recv.data() => match data {
-                None => return Ok(ws.end_of_stream()),
-                Some(Ok(data)) => data,
-                Some(Err(_)) => return Ok(ws.transport_reset()),
+        let can_write = !ws.output().is_empty() && !is_broken;
+        let mut data = BytesMut::new();
+        tokio::select! {
+            written = write(send, ws.output()), if can_write => match written {
+                Some(n) => ws.sent(n),
+                None => is_broken = true, // what the peer sent before is still to be read
             },
-            () = sleep(due.saturating_sub(start.elapsed())) => Bytes::new(),
-            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "").map(|()| Bytes::new())?,
-        };
+            read = recv.data(), if !can_write => match read {
+                None if !is_broken => return Ok(ws.end_of_stream()),
+                None | Some(Err(_)) => return Ok(ws.transport_reset()),
+                Some(Ok(read)) => data = read.into(),
+            },
+            () = sleep(due.saturating_sub(start.elapsed())) => {}
+            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "")?,
+        }
         recv.flow_control().release_capacity(data.len())?;
-        let mut data = BytesMut::from(data);
         let mut input = &mut data[..];
         while let Some(event) = ws.receive(&mut input) {
-            echo(&mut ws, event)?;
+            match event {
+                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
+                Event::Text(text) => ws.send_text(&text)?,
+                Event::Binary(data) => ws.send_binary(&data)?,
+                _ => {} // pings, closes and violations are already answered
+            }
         }
     }
 }
 
-fn echo(ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
-    match event {
-        Event::Text(text) => ws.send_text(&text),
-        Event::Binary(data) => ws.send_binary(&data),
-        _ => Ok(()), // pings, closes and violations are already answered
+/// Writes the last bytes, and reads on for a while.
+async fn linger(recv: &mut RecvStream, send: &mut SendStream<Bytes>, last: Vec<u8>) {
+    if last.is_empty() || send.send_data(last.into(), true).is_err() {
+        return;
     }
+    let read_on = async {
+        while let Some(Ok(data)) = recv.data().await {
+            let _ = recv.flow_control().release_capacity(data.len());
+        }
+    };
+    let _ = timeout(ANSWER_TIMEOUT, read_on).await;
 }
 
 /// Sends as much as the peer's window has room for, once it has any; `None` if the stream is gone.

@@ -6,6 +6,9 @@
 //! axum's `Request` is the same type with another body: `open` and `converse` fit into a handler of
 //! axum as they are.
 
+#[path = "../../memory/mod.rs"]
+mod memory;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, Write};
@@ -26,11 +29,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version, upgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use memory::{Budget, NO_ROOM, Share, turn_away};
 use sockless::handshake::{HandshakeError, HttpVersion, check_request};
 use sockless::{
-    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, SendError, Transport,
+    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, State, Transport,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -49,6 +53,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a connection may ask for pages; hyper has no time by which a response is to be read.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: usize = 1024;
+/// The head of a request, as long as it may be at the other examples; hyper would take 400 KiB.
+const MAX_HEAD: usize = 16 * 1024;
 
 /// Sends back every WebSocket message at /echo, behind hyper, and serves a page to try it from.
 #[derive(Parser)]
@@ -56,19 +62,22 @@ struct Arguments {
     /// Where to listen; port 0 lets the system choose
     #[arg(default_value = "127.0.0.1:8081")]
     address: String,
+    /// What all connections together may hold, beside 64 KiB each
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: usize,
 }
 
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    if let Err(error) = listen(&arguments.address).await {
+    if let Err(error) = listen(&arguments).await {
         log(format_args!("{}: {error}", arguments.address));
         process::exit(1);
     }
 }
 
-async fn listen(address: &str) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+async fn listen(arguments: &Arguments) -> io::Result<()> {
+    let listener = TcpListener::bind(&arguments.address).await?;
     let mut out = io::stdout();
     writeln!(out, "listening on http://{}/", listener.local_addr()?)?;
     out.flush()?;
@@ -77,6 +86,7 @@ async fn listen(address: &str) -> io::Result<()> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
     let deflate = DeflateConfig::new();
+    let budget = Budget::new(arguments.memory);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
@@ -87,6 +97,7 @@ async fn listen(address: &str) -> io::Result<()> {
                 let visit = Visit {
                     peer,
                     deflate: deflate.clone(),
+                    budget: budget.clone(),
                     stopping: stopping.clone(),
                     place: Arc::new(place),
                 };
@@ -123,6 +134,7 @@ struct Visit {
     peer: SocketAddr,
     /// Clones share a pool of codecs.
     deflate: DeflateConfig,
+    budget: Budget,
     stopping: watch::Receiver<()>,
     place: Arc<OwnedSemaphorePermit>,
 }
@@ -135,6 +147,7 @@ async fn serve(stream: TcpStream, mut visit: Visit) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ANSWER_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
@@ -210,9 +223,9 @@ fn open(
     let ws = Connection::upgraded_with(Role::Server, agreed, config);
     let upgrading = upgrade::on(&mut request);
     tokio::spawn(async move {
-        let peer = visit.peer;
+        let (peer, share) = (visit.peer, visit.budget.share());
         let ended = match upgrading.await {
-            Ok(upgraded) => converse(TokioIo::new(upgraded), ws, visit.stopping).await,
+            Ok(upgraded) => converse(TokioIo::new(upgraded), ws, share, visit.stopping).await,
             Err(error) => Err(error.into()),
         };
         match ended {
@@ -226,45 +239,75 @@ fn open(
 
 /// The protocol: what hyper has read beyond the request comes first out of the stream.
 async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite,
     mut ws: Connection,
+    mut share: Share,
     mut stopping: watch::Receiver<()>,
 ) -> Result<Ending, Box<dyn Error + Send + Sync>> {
+    let (mut reader, mut writer) = split(stream);
     let start = Instant::now();
-    let mut buf = vec![0; 16 * 1024];
+    // Compressed, what is read at once can be a thousand times as much, before anybody asks the budget.
+    let read_size = if ws.deflate().is_some() {
+        1024
+    } else {
+        16 * 1024
+    };
+    let mut buf = vec![0; read_size];
+    let mut is_broken = false;
     loop {
         let due = ws.tick(start.elapsed()).unwrap_or(Duration::MAX);
-        while !ws.output().is_empty() {
-            let n = timeout(ANSWER_TIMEOUT, stream.write(ws.output())).await??;
-            ws.sent(n);
+        if !share.has_room_for(&ws) {
+            linger(reader, writer, &turn_away(ws, share)).await?;
+            return Err(NO_ROOM.into());
         }
+        let wait = due.saturating_sub(start.elapsed());
         match ws.transport() {
             Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown().await),
+            Transport::ShutWrite => drop(timeout(wait, writer.shutdown()).await),
             Transport::Drop => return Ok(ws.end_of_stream()),
         }
-        let n = tokio::select! {
-            read = stream.read(&mut buf) => match read {
-                Ok(0) => return Ok(ws.end_of_stream()),
-                Ok(n) => n,
-                Err(_) => return Ok(ws.transport_reset()),
+        let can_write = !ws.output().is_empty() && !is_broken;
+        let mut read = 0;
+        tokio::select! {
+            written = writer.write(ws.output()), if can_write => match written {
+                Ok(n) => ws.sent(n),
+                Err(_) => is_broken = true, // what the peer sent before is still to be read
             },
-            () = sleep(due.saturating_sub(start.elapsed())) => 0,
-            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "").map(|()| 0)?,
-        };
-        let mut input = &mut buf[..n];
+            n = reader.read(&mut buf), if !can_write => match n {
+                Ok(0) if !is_broken => return Ok(ws.end_of_stream()),
+                Ok(0) | Err(_) => return Ok(ws.transport_reset()),
+                Ok(n) => read = n,
+            },
+            () = sleep(wait) => {}
+            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "")?,
+        }
+        let mut input = &mut buf[..read];
         while let Some(event) = ws.receive(&mut input) {
-            echo(&mut ws, event)?;
+            match event {
+                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
+                Event::Text(text) => ws.send_text(&text)?,
+                Event::Binary(data) => ws.send_binary(&data)?,
+                _ => {} // pings, closes and violations are already answered
+            }
         }
     }
 }
 
-fn echo(ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
-    match event {
-        Event::Text(text) => ws.send_text(&text),
-        Event::Binary(data) => ws.send_binary(&data),
-        _ => Ok(()), // pings, closes and violations are already answered
+/// Writes the last bytes, and reads on for a while.
+async fn linger(
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+    last: &[u8],
+) -> io::Result<()> {
+    if last.is_empty() {
+        return Ok(());
     }
+    let say = async {
+        writer.write_all(last).await?;
+        writer.shutdown().await?;
+        tokio::io::copy(&mut reader, &mut tokio::io::sink()).await
+    };
+    timeout(ANSWER_TIMEOUT, say).await.map(drop).or(Ok(()))
 }
 
 /// A refusal as an ordinary answer: the rule has a status, and the fields that go with it.
@@ -297,3 +340,6 @@ fn text(value: &[u8]) -> HeaderValue {
 fn log(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
+
+#[cfg(test)]
+mod tests;

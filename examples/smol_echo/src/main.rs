@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release -p smol_echo`
 
+#[path = "../../memory/mod.rs"]
+mod memory;
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -9,12 +12,13 @@ use std::process;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use memory::{Budget, NO_ROOM, Share, turn_away};
 use smol::channel::{self, Receiver};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 use smol::{LocalExecutor, Timer};
-use sockless::{CloseCode, Config, Connection, Ending, Event, Response, SendError, Transport};
+use sockless::{CloseCode, Config, Connection, Ending, Event, Response, State, Transport};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -33,23 +37,27 @@ struct Arguments {
     /// Where to listen; port 0 lets the system choose
     #[arg(default_value = "127.0.0.1:8080")]
     address: SocketAddr,
+    /// What all connections together may hold, beside 64 KiB each
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: usize,
 }
 
 fn main() {
     let arguments = Arguments::parse();
     let executor = LocalExecutor::new();
-    if let Err(error) = smol::block_on(executor.run(listen(arguments.address, &executor))) {
+    if let Err(error) = smol::block_on(executor.run(listen(&arguments, &executor))) {
         log(format_args!("{}: {error}", arguments.address));
         process::exit(1);
     }
 }
 
-async fn listen(address: SocketAddr, executor: &LocalExecutor<'_>) -> Result<(), Box<dyn Error>> {
+async fn listen(arguments: &Arguments, executor: &LocalExecutor<'_>) -> Result<(), Box<dyn Error>> {
     let leave = on_interrupt()?;
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(arguments.address).await?;
     let mut out = io::stdout();
     writeln!(out, "listening on ws://{}/", listener.local_addr()?)?;
     out.flush()?;
+    let budget = Budget::new(arguments.memory);
     // Every task holds a copy of the sender: it counts them, and the last one closes the channel.
     let (alive, all_gone) = channel::bounded::<()>(1);
     while !leave.is_closed() {
@@ -63,9 +71,10 @@ async fn listen(address: SocketAddr, executor: &LocalExecutor<'_>) -> Result<(),
         let interrupt = async { Ok(leave.recv().await.ok().and(None)) };
         match accept.or(interrupt).await {
             Ok(Some((stream, peer))) => {
-                let (alive, visit) = (alive.clone(), Visit::new(leave.clone()));
+                let (alive, share) = (alive.clone(), budget.share());
+                let visit = Visit::new(leave.clone());
                 let task = async move {
-                    if let Err(error) = converse(stream, visit).await {
+                    if let Err(error) = converse(stream, visit, share).await {
                         log(format_args!("{peer}: broken off: {error}"));
                     }
                     drop(alive);
@@ -86,30 +95,44 @@ async fn listen(address: SocketAddr, executor: &LocalExecutor<'_>) -> Result<(),
 }
 
 /// The protocol: everything else in this file is accepting, waiting, and the end.
-async fn converse(mut stream: TcpStream, mut visit: Visit) -> Result<Ending, Box<dyn Error>> {
+async fn converse(
+    mut stream: TcpStream,
+    mut visit: Visit,
+    mut share: Share,
+) -> Result<Ending, Box<dyn Error>> {
     let mut ws = Connection::server(config());
     let mut buf = vec![0; 16 * 1024];
+    let mut is_broken = false;
     loop {
-        let due = visit.tick(&mut ws)?;
-        while !ws.output().is_empty() {
-            let written = stream.write(ws.output());
-            let Some(n) = visit.within(due, written).await? else {
-                break;
-            };
-            ws.sent(n);
+        if visit.is_told_to_leave() && ws.close(CloseCode::GOING_AWAY, "").is_err() {
+            return Ok(ws.end_of_stream()); // it is not open yet, and has nothing to lose
+        }
+        let due = ws.tick(visit.since.elapsed());
+        if !share.has_room_for(&ws) {
+            linger(stream, &turn_away(ws, share)).await?;
+            return Err(NO_ROOM.into());
         }
         match ws.transport() {
             Transport::Keep => {}
             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
             Transport::Drop => return Ok(ws.end_of_stream()),
         }
-        let mut input = match visit.within(due, stream.read(&mut buf)).await? {
-            Some(0) => return Ok(ws.end_of_stream()),
-            Some(n) => &mut buf[..n],
-            None => continue,
+        if !ws.output().is_empty() && !is_broken {
+            match visit.within(due, stream.write(ws.output())).await {
+                Ok(n) => ws.sent(n.unwrap_or(0)),
+                Err(_) => is_broken = true, // what the peer sent before is still to be read
+            }
+            continue;
+        }
+        let mut input = match visit.within(due, stream.read(&mut buf)).await {
+            Ok(Some(0)) if !is_broken => return Ok(ws.end_of_stream()),
+            Ok(Some(0)) | Err(_) => return Ok(ws.transport_reset()),
+            Ok(Some(n)) => &mut buf[..n],
+            Ok(None) => continue,
         };
         while let Some(event) = ws.receive(&mut input) {
             match event {
+                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
                 Event::Request(_) => ws.accept(Response::default())?,
                 Event::Text(text) => ws.send_text(&text)?,
                 Event::Binary(data) => ws.send_binary(&data)?,
@@ -117,6 +140,25 @@ async fn converse(mut stream: TcpStream, mut visit: Visit) -> Result<Ending, Box
             }
         }
     }
+}
+
+/// Writes the last bytes, and reads on for a while.
+async fn linger(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
+    if last.is_empty() {
+        return Ok(());
+    }
+    let say = async {
+        stream.write_all(last).await?;
+        stream.shutdown(Shutdown::Write)?;
+        let mut buf = vec![0; 16 * 1024];
+        while stream.read(&mut buf).await? > 0 {}
+        Ok(())
+    };
+    let late = async {
+        Timer::after(ANSWER_TIMEOUT).await;
+        Ok(())
+    };
+    say.or(late).await
 }
 
 fn config() -> Config {
@@ -143,13 +185,9 @@ impl Visit {
         }
     }
 
-    /// Tells the connection the time, and when it is time to go.
-    fn tick(&mut self, ws: &mut Connection) -> Result<Option<Duration>, SendError> {
-        if !self.leaving && self.leave.is_closed() {
-            self.leaving = true;
-            ws.close(CloseCode::GOING_AWAY, "")?;
-        }
-        Ok(ws.tick(self.since.elapsed()))
+    /// Whether it is time to go, once.
+    fn is_told_to_leave(&mut self) -> bool {
+        self.leave.is_closed() && !std::mem::replace(&mut self.leaving, true)
     }
 
     /// What the socket did, or `None` when it is time to look at the clock or to leave.

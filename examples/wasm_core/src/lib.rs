@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use slab::Slab;
 use sockless::{
-    ClientRequest, Config, Connection, EntropyError, Event, Response, SendError, Transport,
+    ClientRequest, Config, Connection, EntropyError, Event, Response, SendError, State, Transport,
 };
 use spin::Mutex;
 
@@ -64,6 +64,7 @@ fn open_client(len: usize) -> Option<usize> {
 fn receive(ws: &mut Connection, mut input: &mut [u8]) -> Result<(), SendError> {
     while let Some(event) = ws.receive(&mut input) {
         match event {
+            Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
             Event::Request(_) => ws.accept(Response::default())?,
             Event::Text(text) => ws.send_text(&text)?,
             Event::Binary(data) => ws.send_binary(&data)?,

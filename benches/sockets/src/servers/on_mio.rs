@@ -39,7 +39,12 @@ pub(super) fn serve() -> Result<(), Failure> {
                     let interest = Interest::READABLE | Interest::WRITABLE;
                     registry.register(&mut stream, Token(place.key()), interest)?;
                     let ws = Connection::server(Config::default());
-                    place.insert(Guest { stream, ws });
+                    let is_broken = false;
+                    place.insert(Guest {
+                        stream,
+                        ws,
+                        is_broken,
+                    });
                 }
             } else if let Some(guest) = guests.get_mut(event.token().0) {
                 let stays = guest.converse(&mut buf).unwrap_or_else(|error| {
@@ -58,6 +63,8 @@ pub(super) fn serve() -> Result<(), Failure> {
 struct Guest {
     stream: TcpStream,
     ws: Connection,
+    /// A write failed.
+    is_broken: bool,
 }
 
 impl Guest {
@@ -68,10 +75,11 @@ impl Guest {
         // A read that did not fill the buffer has emptied the socket: what comes later is an event.
         let mut emptied = false;
         loop {
-            while !ws.output().is_empty() {
-                match if_ready(self.stream.write(ws.output()))? {
-                    Some(n) => ws.sent(n),
-                    None => return Ok(true),
+            while !ws.output().is_empty() && !self.is_broken {
+                match if_ready(self.stream.write(ws.output())) {
+                    Ok(Some(n)) => ws.sent(n),
+                    Ok(None) => return Ok(true),
+                    Err(_) => self.is_broken = true, // what the peer sent before is still to be read
                 }
             }
             match ws.transport() {
@@ -82,13 +90,17 @@ impl Guest {
             if emptied {
                 return Ok(true);
             }
-            let n = match if_ready(self.stream.read(buf))? {
-                Some(0) => {
+            let n = match if_ready(self.stream.read(buf)) {
+                Ok(Some(0)) if !self.is_broken => {
                     io::Result::from(ws.end_of_stream())?;
                     return Ok(false);
                 }
-                Some(n) => n,
-                None => return Ok(true),
+                Ok(Some(0)) | Err(_) => {
+                    io::Result::from(ws.transport_reset())?;
+                    return Ok(false);
+                }
+                Ok(Some(n)) => n,
+                Ok(None) => return Ok(true),
             };
             emptied = n < buf.len();
             let mut input = &mut buf[..n];

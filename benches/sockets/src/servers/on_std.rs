@@ -26,20 +26,24 @@ pub(super) fn serve() -> Result<(), Failure> {
 fn echo(mut stream: TcpStream) -> Result<(), Failure> {
     let mut ws = Connection::server(Config::default());
     let mut buf = [0; 16 * 1024];
+    let mut is_broken = false;
     loop {
-        while !ws.output().is_empty() {
-            let n = stream.write(ws.output())?;
-            ws.sent(n);
+        while !ws.output().is_empty() && !is_broken {
+            match stream.write(ws.output()) {
+                Ok(n) => ws.sent(n),
+                Err(_) => is_broken = true, // what the peer sent before is still to be read
+            }
         }
         match ws.transport() {
             Transport::Keep => {}
             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
             Transport::Drop => return Ok(()),
         }
-        let n = stream.read(&mut buf)?;
-        if n == 0 {
-            return Ok(std::io::Result::from(ws.end_of_stream())?);
-        }
+        let n = match stream.read(&mut buf) {
+            Ok(0) if !is_broken => return Ok(std::io::Result::from(ws.end_of_stream())?),
+            Ok(0) | Err(_) => return Ok(std::io::Result::from(ws.transport_reset())?),
+            Ok(n) => n,
+        };
         let mut input = &mut buf[..n];
         while let Some(event) = ws.receive(&mut input) {
             match event {

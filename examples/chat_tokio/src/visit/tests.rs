@@ -11,7 +11,8 @@ use crate::Arguments;
 
 fn server(options: &[&str]) -> Arc<Server> {
     let arguments = ["chat_tokio", "--open"].iter().chain(options);
-    Arc::new(Server::new(&Arguments::parse_from(arguments)).unwrap())
+    let address = ([127, 0, 0, 1], 8080).into();
+    Arc::new(Server::new(&Arguments::parse_from(arguments), address).unwrap())
 }
 
 /// A connection to the server, and what it comes to there.

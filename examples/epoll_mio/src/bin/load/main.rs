@@ -12,7 +12,7 @@ use std::process;
 use std::time::Duration;
 
 use clap::Parser;
-use epoll_mio::{Timers, if_ready, log, write};
+use epoll_mio::{Timers, if_ready, log, write_output};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
@@ -97,18 +97,17 @@ fn converse(
         client.send_what_is_due(tally, now)?;
         let Client { stream, ws, .. } = client;
         let due = ws.tick(now);
-        while let Some(n) = write(stream, ws.output())? {
-            ws.sent(n);
-        }
+        write_output(stream, ws, &mut client.is_broken);
         match ws.transport() {
             Transport::Keep => {}
             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
             Transport::Drop => return Ok(Turn::Over(ws.end_of_stream())),
         }
-        let mut input = match if_ready(|| stream.read(buf))? {
-            Some(0) => return Ok(Turn::Over(ws.end_of_stream())),
-            Some(n) => &mut buf[..n],
-            None => return Ok(Turn::Wait(due.into_iter().chain(client.send_at).min())),
+        let mut input = match if_ready(|| stream.read(buf)) {
+            Ok(Some(0)) if !client.is_broken => return Ok(Turn::Over(ws.end_of_stream())),
+            Ok(Some(0)) | Err(_) => return Ok(Turn::Over(ws.transport_reset())),
+            Ok(Some(n)) => &mut buf[..n],
+            Ok(None) => return Ok(Turn::Wait(due.into_iter().chain(client.send_at).min())),
         };
         while let Some(event) = client.ws.receive(&mut input) {
             match event {
@@ -132,18 +131,21 @@ struct Client {
     /// When the rest after the last echo is over.
     send_at: Option<Duration>,
     was_open: bool,
+    /// A write failed.
+    is_broken: bool,
 }
 
 impl Client {
     fn send_what_is_due(&mut self, tally: &mut Tally, now: Duration) -> Result<(), SendError> {
-        if self.ws.state() != State::Open {
-            return Ok(());
-        }
-        if !self.was_open {
+        let is_open = self.ws.state() == State::Open;
+        if is_open && !self.was_open {
             self.was_open = true;
             tally.opened += 1;
         }
-        if !tally.sending || self.send_at.is_some_and(|at| at > now) {
+        if !is_open || !tally.sending {
+            self.send_at = None; // or it would be due for ever
+        }
+        if !is_open || !tally.sending || self.send_at.is_some_and(|at| at > now) {
             return Ok(());
         }
         self.send_at = None;
@@ -361,6 +363,7 @@ impl Load {
             in_flight: VecDeque::new(),
             send_at: None,
             was_open: false,
+            is_broken: false,
         });
         self.turn(key);
         Ok(())
