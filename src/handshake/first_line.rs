@@ -70,10 +70,20 @@ impl FirstLine {
 
     /// Takes bytes up to the CR that ends the line, it included.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), HandshakeError> {
-        bytes.iter().try_for_each(|byte| {
+        let mut bytes = bytes.iter();
+        while let Some(byte) = bytes.next() {
             self.place = self.next(*byte)?;
-            Ok(())
-        })
+            if self.place == Place::Reason {
+                // The longest part of a status line, of which each byte is judged alike.
+                let reason = bytes.as_slice();
+                let end = reason.iter().position(|byte| !is_value_byte(*byte));
+                bytes = reason
+                    .get(end.unwrap_or(reason.len())..)
+                    .unwrap_or_default()
+                    .iter();
+            }
+        }
+        Ok(())
     }
 
     // R400: at the first byte that no such line has.
