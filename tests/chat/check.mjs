@@ -217,6 +217,18 @@ async function limits() {
   });
   await crowded.kill();
 
+  const open = await startServer(["--open"]);
+  await check("an open server takes pages from here, and not what Host says (T86)", async () => {
+    const port = new URL(open.url).port;
+    const ask = (host, origin = `http://${host}`) => [open, "red", named("ada"), { headers: { Host: host }, origin }];
+    assert.equal(await new Member(...ask(`evil.example:${port}`)).refused(), 403);
+    assert.equal(await new Member(...ask(open.address, `http://evil.example:${port}`)).refused(), 403);
+    for (const host of [open.address, `localhost:${port}`]) (await Member.join(...ask(host))).ws.terminate();
+    // A program that is no browser says no origin.
+    (await Member.join(open, "red", named("ada"), { headers: { Host: `evil.example:${port}` } })).ws.terminate();
+  });
+  await open.kill();
+
   const server = await startServer(["--open", "--deflate", "--rate", "1000", "--max-message", "131072",
     "--max-queue", "262144"]);
   await check("compressed both ways: a page and a raw member agree", async () => {
