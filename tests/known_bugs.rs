@@ -1,7 +1,7 @@
 //! The bugs of others, `docs/known-bugs.md`: each is named by a test, or a part of it is listed here as open.
 //!
-//! A test names a bug by its function (`t01_…`, `r150_t09_…`), anywhere in `tests/`, or in `fuzz/src/`
-//! where it needs other implementations. The rows of the handshake have their tests here, as
+//! A test names a bug by its function (`t01_…`, `r150_t09_…`), anywhere in `tests/`, in `fuzz/src/`
+//! where it needs other implementations, or in `examples/` where it is a loop's. The rows of the handshake have their tests here, as
 //! conversations of both roles; what the same rules say of every field is in `tests/handshake_*.rs`.
 
 mod handshake_support;
@@ -61,7 +61,7 @@ fn every_known_bug_has_a_test() {
     let listed = listed();
     assert!(listed.len() > 55, "the list was understood");
     let mut tested = BTreeMap::new();
-    for folder in ["tests", "fuzz/src"] {
+    for folder in ["tests", "fuzz/src", "examples"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         named(&folder, &mut tested).expect("tests");
     }
