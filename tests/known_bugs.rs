@@ -1,8 +1,9 @@
 //! The bugs of others, `docs/known-bugs.md`: each is named by a test, or a part of it is listed here as open.
 //!
 //! A test names a bug by its function (`t01_…`, `r150_t09_…`), anywhere in `tests/`, in `fuzz/src/`
-//! where it needs other implementations, or in `examples/` where it is a loop's. The rows of the handshake have their tests here, as
-//! conversations of both roles; what the same rules say of every field is in `tests/handshake_*.rs`.
+//! where it needs other implementations, or in `examples/` where it is a loop's. The rows of the
+//! handshake have their tests here, as conversations of both roles; what the same rules say of every field
+//! is in `tests/handshake_*.rs`.
 
 mod handshake_support;
 
@@ -36,10 +37,9 @@ fn named(folder: &Path, into: &mut BTreeMap<u8, String>) -> io::Result<()> {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path)?;
             // A name counts only behind `#[test]`; other attributes and comments may stand between.
-            for (_, test) in text
-                .match_indices("#[test]\n")
-                .map(|(at, _)| text.split_at(at))
-            {
+            let plain = text.match_indices("#[test]\n");
+            let on_tokio = text.match_indices("#[tokio::test");
+            for (_, test) in plain.chain(on_tokio).map(|(at, _)| text.split_at(at)) {
                 let Some((_, name)) = test.split_once("fn ") else {
                     continue;
                 };
