@@ -113,7 +113,7 @@ fn r400_r401_t73_other_protocols_at_a_server() {
 /// T73.
 #[test]
 fn r400_r401_t73_other_protocols_at_a_client() {
-    let cases: [(&str, &[u8], usize, HandshakeError); 17] = [
+    let cases: [(&str, &[u8], usize, HandshakeError); 18] = [
         ("settings of HTTP/2", b"\0\0\x12\x04\0\0\0\0\0", 0, NotHttp),
         (
             "a TLS alert",
@@ -122,6 +122,7 @@ fn r400_r401_t73_other_protocols_at_a_client() {
             UnexpectedTls,
         ),
         ("a TLS handshake", b"\x16\x03\x03\x00\x40", 0, UnexpectedTls),
+        ("its first byte inside a name", b"HT\x16", 2, NotHttp),
         ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n", 0, NotHttp),
         ("SMTP", b"220 mail ESMTP\r\n", 0, NotHttp),
         ("a frame", b"\x81\x05hello", 0, NotHttp),

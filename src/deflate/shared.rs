@@ -6,7 +6,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::prepared::SharedPayload;
@@ -47,11 +46,5 @@ impl Forms {
             payload: Arc::clone(&payload),
         });
         payload
-    }
-}
-
-impl fmt::Debug for Forms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forms").finish_non_exhaustive()
     }
 }

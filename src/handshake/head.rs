@@ -193,8 +193,8 @@ impl Scanner {
             }
             return Ok(false);
         }
-        // One empty line is allowed before a request (RFC 9112 §2.2).
-        if self.lines == 0 && !self.skipped {
+        // One empty line is allowed before a request, and the first line refuses another (RFC 9112 §2.2).
+        if self.lines == 0 {
             self.skipped = true;
             self.size = 0;
             return Ok(false);
