@@ -265,6 +265,9 @@ impl Config {
     /// a frame that is [sent in pieces](crate::Connection::send_frame_header) waits for the end of that
     /// frame.
     ///
+    /// With [`Delivery::Frames`] the ping is this end's own, and its pong comes as a frame like any other:
+    /// leave keepalive to the ends, or do not pass on pongs that nobody there asked for.
+    ///
     /// What counts is what was received. If you stop reading for the sake of back-pressure, nothing is:
     /// then `timeout` has to be longer than such a pause, or the peer fails that did nothing wrong.
     ///
@@ -329,6 +332,9 @@ impl Config {
 
     /// Compresses messages with permessage-deflate where the peer can too (RFC 7692): a client offers
     /// it, a server agrees to it. Default: no compression.
+    ///
+    /// Not for proxies: with [`Delivery::Frames`] nothing is inflated, and the other end has agreed to
+    /// nothing.
     #[cfg(feature = "deflate")]
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     #[must_use]

@@ -477,15 +477,18 @@ impl Connection {
         }
     }
 
-    /// The bytes of memory that are held for a message that has begun and not ended, compressed or not:
-    /// at most [`Config::max_message_size`] and 64 KiB.
+    /// The bytes of memory that are held for what has come of a message that has not ended: what is
+    /// gathered, with the memory that is taken ahead for it, and the codec of a compressed message. At
+    /// most [`Config::max_message_size`] and 64 KiB. Before a request is answered, what has come behind it.
     ///
-    /// With [`buffered_amount`](Self::buffered_amount), what this connection holds of the peer's making:
-    /// a server adds both up over its connections, to bound what all of them hold together. (RFC 6455
-    /// §10.4)
+    /// With [`buffered_amount`](Self::buffered_amount), what grows with what the peer does: a server adds
+    /// both up over its connections, to bound what all of them hold together. To free it, drop the
+    /// connection; [`close`](Self::close) alone frees nothing. What compression keeps between messages, with
+    /// context takeover, is not in it. (RFC 6455 §10.4)
     #[must_use]
     pub fn gathered_amount(&self) -> usize {
-        self.receiver.gathered_amount()
+        let early = self.opening.as_deref().map_or(0, Opening::early_amount);
+        self.receiver.gathered_amount() + early
     }
 
     /// What was agreed on compression, while messages may still arrive; `None` if nothing was.

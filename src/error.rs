@@ -132,7 +132,7 @@ impl Error {
             Self::InvalidCloseReason => "close reason is not valid UTF-8",
             Self::IdleTimeout => "nothing received for too long",
             Self::NoMessageTimeout => "no message for too long",
-            Self::PongTimeout => "no pong in time",
+            Self::PongTimeout => "nothing received after a ping",
             Self::MessageTimeout => "message not complete in time",
             Self::CloseTimeout => "not closed in time",
             Self::Entropy => "no entropy for a mask",

@@ -118,7 +118,8 @@ pub struct Ending {
     pub reason: Box<str>,
     /// Whether the connection was ever open.
     pub opened: bool,
-    /// Whether both Close frames were exchanged before the transport ended.
+    /// Whether both Close frames were exchanged before the transport ended. Never after
+    /// [`Event::Fail`], behind which nothing is read.
     pub clean: bool,
     /// Whether the transport ended inside a frame, a message, a request or a response, so that bytes are
     /// missing. Not if a client went before it sent a byte, as load balancers do to see whether somebody

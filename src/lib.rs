@@ -157,7 +157,7 @@
 //!
 //! # Limits
 //!
-//! All are set in [`Config`], finite by default and exact: what is at the limit passes. `SECURITY.md` names
+//! All are set in [`Config`] and exact: what is at the limit passes. Sizes and counts are finite by default. `SECURITY.md` names
 //! the tests on both sides of each.
 //!
 //! | Limit | Default | Why this much | Above it |
@@ -175,6 +175,7 @@
 //! | [`close_timeout`](Config::close_timeout) | 10 s | the Close is behind what is queued | the transport is dropped |
 //! | [`keepalive`](Config::keepalive) | off | whether pings are wanted depends on who pays for them | 1011 |
 //! | [`idle_timeout`](Config::idle_timeout) | off | silence is normal for some protocols | 1001 |
+//! | [`no_message_timeout`](Config::no_message_timeout) | off | whether an unused connection is wanted | 1001 |
 //! | [`message_timeout`](Config::message_timeout) | off | depends on the size of messages | 1008 |
 //! | `DeflateConfig::max_ratio` | off | `max_message_size` bounds inflating already | 1009 |
 //!
@@ -186,7 +187,7 @@
 //! * No I/O, no TLS, no DNS, no proxies: that is the loop's surroundings.
 //! * No `Stream`, `Sink`, `AsyncRead` or connection type of a runtime.
 //! * No text of HTTP/2 or HTTP/3: their stack makes the stream, [`handshake`] has the checks.
-//! * No redirects, cookies, authentication or routing: a client hands you the response, a server the request.
+//! * No redirects, cookies or routing, and of authentication only Basic: a client hands you the response, a server the request.
 //! * No decoding of `%` escapes in paths and queries.
 //! * No extensions but permessage-deflate, and no version but 13.
 //! * No connection limits and no rate limits: those are of a server, not of a connection.

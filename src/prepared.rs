@@ -24,7 +24,7 @@ use crate::frame::Opcode;
 /// masked.
 ///
 /// Connections that compress without context takeover share a compressed form as well (RFC 7692). It is made
-/// when the first of them sends the message, once for each window that was agreed on, and lives as
+/// when the first of them sends the message, once for each window and level, and lives as
 /// long as the message. A connection with context takeover compresses it for itself. A message that gets
 /// no shorter, one below the threshold of a connection, and one that is sent with
 /// `Compression::Never` goes out as it is.

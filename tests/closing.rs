@@ -519,6 +519,22 @@ fn r208_the_caller_answers_the_peers_close() {
     }
 }
 
+/// R208, R221: a server repeats 1010, which is else a client's to send, with a reason of its own.
+#[test]
+fn r208_r221_a_server_repeats_1010() {
+    let clients = CloseCode::MANDATORY_EXTENSION;
+    for (theirs, ours) in [(1010, Ok(())), (1000, Err(SendError::ClientCloseCode))] {
+        let mut talk = Talk::new(Role::Server);
+        talk.peer(FIN | CLOSE, close_body(theirs, "theirs"));
+        assert_eq!(talk.ws.close(clients, "ours"), ours);
+        let reason = if ours.is_ok() { "ours" } else { "" };
+        assert_eq!(
+            talk.written(),
+            [wrote(FIN | CLOSE, close_body(theirs, reason))]
+        );
+    }
+}
+
 /// R208: at each place that the output can have been written to, with what goes ahead of a backlog, and
 /// compacted.
 #[test]

@@ -146,7 +146,10 @@ fn r178_r179_keepalive() {
         let written = parse(role, &drain(&mut ws));
         assert_eq!(
             written,
-            [wrote(FIN | CLOSE, close_body(1011, "no pong in time"))]
+            [wrote(
+                FIN | CLOSE,
+                close_body(1011, "nothing received after a ping")
+            )]
         );
         assert_eq!(ws.transport(), Transport::ShutWrite);
     }

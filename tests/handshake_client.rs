@@ -280,6 +280,10 @@ fn r406_t78_user_and_password() {
     let text = written(&aladdin(before));
     assert!(text.contains(field) && text.contains("\r\nX: y\r\n"));
     assert_eq!(text.to_lowercase().matches("authorization").count(), 1);
+    let bearer = aladdin(uri("ws://h")).with_header("AUTHORIZATION", "Bearer x");
+    let text = written(&bearer.unwrap());
+    assert!(text.contains("\r\nAUTHORIZATION: Bearer x\r\n"));
+    assert_eq!(text.to_lowercase().matches("authorization").count(), 1);
     for (user, password, encoded) in [
         ("", "", "Og=="),
         ("a", "", "YTo="),

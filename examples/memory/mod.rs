@@ -52,8 +52,7 @@ impl Budget {
 impl Share {
     /// Whether there is room for what the connection holds now: if not, it has to end.
     ///
-    /// It counts twice, for buffers grow by doubling, and an answer is made before the message that it
-    /// answers is let go.
+    /// It counts twice, for an answer is made before the message that it answers is let go.
     pub(crate) fn has_room_for(&mut self, ws: &Connection) -> bool {
         self.hold(2 * (ws.gathered_amount() + ws.buffered_amount()))
     }

@@ -45,6 +45,16 @@ pub(super) struct Over {
     pub(super) status: Option<u16>,
 }
 
+impl Opening {
+    /// The memory of what arrived before the request was answered.
+    pub(super) const fn early_amount(&self) -> usize {
+        match self {
+            Self::Request { early: bytes, .. } | Self::Early { bytes, .. } => bytes.capacity(),
+            Self::Response(_) | Self::Over(_) => 0,
+        }
+    }
+}
+
 impl Over {
     /// The transport ended first.
     pub(super) const CUT_OFF: Self = Self {

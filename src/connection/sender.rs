@@ -317,7 +317,8 @@ impl Sender {
         self.send_control(Opcode::Pong, payload)
     }
 
-    /// As [`Connection::close`](crate::Connection::close).
+    /// As [`Connection::close`](crate::Connection::close). To answer the peer's Close yourself,
+    /// [`fulfill`](Self::fulfill) what is owed for it first: until then this half does not know of it.
     ///
     /// # Errors
     ///
@@ -426,8 +427,10 @@ impl Sender {
 
     /// Queues our Close, the only one ever (R190); a second wish to close is met already (R203).
     fn begin_close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
-        // R221 (§7.4.1): 1010 is how a client says that it misses an extension.
-        if code == Some(CloseCode::MANDATORY_EXTENSION) && self.role == Role::Server {
+        // R221 (§7.4.1): 1010 is how a client says that it misses an extension. A server repeats it, as it
+        // does by default.
+        let is_clients = code == Some(CloseCode::MANDATORY_EXTENSION);
+        if is_clients && self.role == Role::Server && !self.answers_by_default(code) {
             return Err(SendError::ClientCloseCode);
         }
         // R223 (§5.5): the reason shares a control frame with the code.
@@ -440,6 +443,14 @@ impl Sender {
             Gate::InFrame => self.hold_close(code, reason),
             Gate::Closing => Ok(()),
             Gate::Shut => Ok(self.answer_otherwise(code, reason)?),
+        }
+    }
+
+    /// Whether this is the code of the default answer, which has been queued or waits for a frame's end.
+    fn answers_by_default(&self, code: Option<CloseCode>) -> bool {
+        match self.held.as_ref().and_then(|held| held.end.as_ref()) {
+            Some(LastFrame::Answer(answer, _)) => *answer == code,
+            _ => self.default_answer.is_some() && self.sent_code == code,
         }
     }
 

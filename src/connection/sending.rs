@@ -102,7 +102,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::ReservedBits`] for RSV1 anywhere else; [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
+    /// [`SendError::ReservedBits`] for RSV1 on a continuation frame, or where no extension was agreed on; [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
     /// §5.5; [`SendError::NoMessage`] or [`SendError::MessageInProgress`] for a data frame out of order
     /// (§5.4); [`SendError::FrameOverrun`] for a length of 2^63 or more;
     /// [`SendError::FrameInProgress`] inside a frame; [`SendError::Connecting`],
@@ -199,7 +199,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::Connecting`] before the connection is open, [`SendError::ReasonTooLong`],
-    /// [`SendError::ClientCloseCode`] for code 1010 from a server, [`SendError::FrameInProgress`] inside
+    /// [`SendError::ClientCloseCode`] for code 1010 from a server, unless it answers a Close of 1010, [`SendError::FrameInProgress`] inside
     /// a frame sent in pieces, [`SendError::Entropy`] if a client finds no mask.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.sender.close(code, reason)

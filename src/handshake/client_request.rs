@@ -233,7 +233,7 @@ impl ClientRequest {
     }
 
     /// Adds a header field, such as `Authorization` or `Cookie` (§4.1). The field `Origin` is the
-    /// same as [`with_origin`](Self::with_origin).
+    /// same as [`with_origin`](Self::with_origin); a second `Authorization` replaces the first.
     ///
     /// # Errors
     ///
@@ -248,6 +248,13 @@ impl ClientRequest {
         if name.eq_ignore_ascii_case("origin") {
             let origin = core::str::from_utf8(value.as_ref()).map_err(|_| InvalidHeader::Origin)?;
             return self.with_origin(origin);
+        }
+        // R406: one set of credentials (RFC 9110 §11.6.2).
+        if name.eq_ignore_ascii_case("authorization") {
+            let mut field = Vec::new();
+            add_field(&mut field, name, value.as_ref())?;
+            set_field(&mut self.fields, name, value.as_ref());
+            return Ok(self);
         }
         add_field(&mut self.fields, name, value.as_ref())?;
         Ok(self)
@@ -407,7 +414,7 @@ pub enum InvalidUri {
     Host,
     /// The port is not a number up to 65,535.
     Port,
-    /// There is a fragment; a `#` that belongs to the path is written `%23`.
+    /// There is a fragment; a `#` that belongs to the path or query is written `%23`.
     Fragment,
     /// The path or query has a character that a URI cannot hold as it is, or a `%` without two hexadecimal
     /// digits behind it; [`ClientRequest::new`] says how to escape them.
@@ -426,7 +433,7 @@ impl fmt::Display for InvalidUri {
             Self::UserInfo => "user name in a websocket uri; with_basic_auth sends it",
             Self::Host => "missing or invalid host",
             Self::Port => "invalid port",
-            Self::Fragment => "fragment in a websocket uri",
+            Self::Fragment => "fragment in a websocket uri; write a # of the path or query as %23",
             Self::Target { at, character } => {
                 write!(f, "{character:?} at byte {at} of the uri is to be written ")?;
                 let mut utf8 = [0; 4];
