@@ -69,7 +69,13 @@ impl FirstLine {
     }
 
     /// Takes bytes up to the CR that ends the line, it included.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), HandshakeError> {
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), HandshakeError> {
+        // Most responses begin like this, and all of it at once.
+        if let (Kind::Response, Place::Name(0)) = (self.kind, self.place) {
+            if let Some(rest) = bytes.strip_prefix(b"HTTP/1.1 ") {
+                (self.place, bytes) = (Place::Status(0), rest);
+            }
+        }
         let mut bytes = bytes.iter();
         while let Some(byte) = bytes.next() {
             self.place = self.next(*byte)?;
