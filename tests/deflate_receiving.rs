@@ -224,7 +224,7 @@ fn r390_t66_final_blocks_in_any_number() {
         (b"\xf3\x00\x11\x00", "Hello"),
         (b"\x01\x05\x00\xfa\xffHello", "Hello"),
     ] {
-        for times in [1, 32, 33, 34, 1000] {
+        for times in [1, 32, 33, 200] {
             let payload = [fixed, &block.repeat(times)].concat();
             let event = text(&["Hello", &each.repeat(times)].concat());
             let (a, b) = payload.split_at(payload.len() / 2 + 1);
@@ -237,8 +237,10 @@ fn r390_t66_final_blocks_in_any_number() {
                 (DATA, b"\xf2\x00\x11\x00\x00"),
             ];
             let events = [binary(&window), event.clone(), event, text("Hello")];
+            // By the byte it takes a while.
+            let cuts = if times == 33 { 1 } else { 100 };
             for role in ROLES {
-                for reads in [usize::MAX, 1, 7] {
+                for reads in [usize::MAX, cuts] {
                     let mut ws = open_eager(role, plain());
                     let wire = wire(role, &frames);
                     let got: Vec<_> = wire
@@ -271,7 +273,7 @@ fn r390_t66_final_blocks_in_any_number() {
 /// Messages of fixed blocks, final or not, of literals and of matches that reach back anywhere.
 #[test]
 fn r340_r390_final_blocks_at_random() {
-    for seed in 0..12 {
+    for seed in 0..4 {
         let mut random = Random(seed + 1);
         let bits = [9, 12, 15][random.below(3)];
         let agreed = match random.below(2) {
@@ -658,7 +660,7 @@ fn t45_limit_of_the_ratio() {
 fn r391_t67_ratio_is_judged_alike_for_every_cut() {
     let mut random = Random(4711);
     let (mut passed, mut failed) = (0, 0);
-    for round in 0..600 {
+    for round in 0..200 {
         let ratio = 3 + random.below(60);
         // Noise, then what repeats: 64 KiB that come to about a `ratio`th of it.
         let repeats = vec![[&b"\0"[..], b"ab", b"Hello, "][random.below(3)]; 1 << 16].concat();
@@ -703,7 +705,7 @@ fn r391_t67_ratio_is_judged_alike_for_every_cut() {
             assert!(outcome(&mut || 1 + cuts.below(most)) == whole, "{round}");
         }
     }
-    assert!(passed > 100 && failed > 100, "{passed} and {failed}");
+    assert!(passed > 30 && failed > 30, "{passed} and {failed}");
 }
 
 fn compressed(data: &[u8]) -> Vec<u8> {
