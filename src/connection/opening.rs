@@ -47,7 +47,7 @@ pub(super) struct Over {
 
 impl Opening {
     /// The memory of what arrived before the request was answered.
-    pub(super) const fn early_amount(&self) -> usize {
+    pub(super) fn early_amount(&self) -> usize {
         match self {
             Self::Request { early: bytes, .. } | Self::Early { bytes, .. } => bytes.capacity(),
             Self::Response(_) | Self::Over(_) => 0,
