@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use sockless::{Config, Error, Event, Role};
+use sockless::{ClientRequest, Config, Connection, Error, Event, Response, Role};
 
 /// The frames as the peer of `role` writes them.
 fn wire(role: Role, frames: &[(u8, &[u8])]) -> Vec<u8> {
@@ -561,4 +561,25 @@ fn r251_gathered_amount() {
             assert_eq!(ws.gathered_amount(), 0, "it failed");
         }
     }
+}
+
+/// R251: so is what a client sends before its request is answered.
+#[test]
+fn r251_gathered_amount_before_the_answer() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let mut ws = Connection::server(Config::default());
+    feed(&mut ws, request.as_bytes());
+    assert_eq!(ws.gathered_amount(), 0);
+    feed(&mut ws, &frame(Role::Client, FIN | BINARY, &[7; 1000]));
+    assert!((1000..4000).contains(&ws.gathered_amount()));
+    ws.accept(Response::default()).unwrap();
+    assert!((1000..4000).contains(&ws.gathered_amount()));
+    assert_eq!(ws.poll_event(), Some(binary(&[7; 1000])));
+    assert_eq!(ws.poll_event(), None);
+    assert_eq!(ws.gathered_amount(), 0);
+
+    let request = ClientRequest::new("ws://example.com/").unwrap();
+    let ws = Connection::client(request, Config::default()).unwrap();
+    assert_eq!(ws.gathered_amount(), 0);
 }

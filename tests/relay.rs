@@ -408,6 +408,18 @@ fn r208_t60_own_answer_inside_a_frame() {
                 wrote(FIN | CLOSE, close_body(1000, "ours"))
             ]
         );
+        // R221: 1010 is repeated by a server too.
+        let clients = CloseCode::MANDATORY_EXTENSION;
+        let mut ws = open(role, Config::default());
+        ws.send_frame_header(&whole(Opcode::Binary, 1)).unwrap();
+        feed(
+            &mut ws,
+            &frame(peer(role), FIN | CLOSE, &close_body(1010, "")),
+        );
+        ws.close(clients, "ours").unwrap();
+        ws.send_frame_payload(b"x").unwrap();
+        let close = wrote(FIN | CLOSE, close_body(1010, "ours"));
+        assert_eq!(parse(role, &drain(&mut ws)).last(), Some(&close));
         // After a failure there is nothing to choose.
         let mut ws = open(role, Config::default());
         ws.send_frame_header(&whole(Opcode::Binary, 1)).unwrap();
