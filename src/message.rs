@@ -294,9 +294,13 @@ pub(crate) const fn deflated_limit(limit: u64) -> u64 {
     limit.saturating_add(limit / 4).saturating_add(256)
 }
 
+/// Up to here memory does not have to follow what has arrived.
+const SHORT: usize = 128;
+
 /// How much memory to take for a message, when `rest` bytes of it are to come behind a piece.
 ///
-/// Where the end of the message is in sight the room grows fourfold, and from a fifth of the message
+/// Where the end of the message is in sight a [`SHORT`] one has all of its room at once, of others the room
+/// grows fourfold, and from a fifth of the message
 /// there is room for all of it; else it doubles, up to the limit (R251). For a moment there is the old
 /// memory beside the new. So that both together are never more than one and a half times what the message
 /// may have, the last step is taken from three eighths of that at most; what is then left of the half is
@@ -334,7 +338,7 @@ impl Growth {
             rest => {
                 let rest = usize::try_from(rest).unwrap_or(usize::MAX);
                 let end = needed.saturating_add(rest);
-                if needed >= end / 5 {
+                if needed >= end / 5 || end <= SHORT {
                     return end;
                 }
                 (end, needed.saturating_mul(4))

@@ -754,7 +754,7 @@ impl Rfc {
                 let before = message.as_ref().map_or(0, |message| message.data.len());
                 let received = before + self.reader.bytes.len();
                 let ratio = self.setup.deflate.map_or(4, |_| 1032);
-                ratio * received + 64
+                ratio * received + 128
             }
         }
     }
