@@ -274,6 +274,7 @@ impl Connection {
                 heard: mem::take(&mut self.receiver.heard),
                 message: self.receiver.message_in_progress(),
                 can_ping: !self.sender.is_in_frame(),
+                is_drained: self.output().is_empty(),
                 written: self.sender.queue.written(),
             };
             match self.receiver.clock.tick(now, &seen) {
@@ -465,7 +466,9 @@ impl Connection {
     /// Meant for the end of a connection. One that goes on has its deadlines again from the next
     /// [`tick`](Self::tick): what was received meanwhile counts as received then.
     #[must_use]
-    pub fn join(receiver: Receiver, sender: Sender) -> Self {
+    pub fn join(mut receiver: Receiver, sender: Sender) -> Self {
+        // The time between is nobody's: what may be missing begins to be missing now.
+        receiver.heard.note_message(u64::MAX - 1);
         Self {
             role: sender.role(),
             receiver,
@@ -479,7 +482,8 @@ impl Connection {
 
     /// The bytes of memory that are held for what has come of a message that has not ended: what is
     /// gathered, with the memory that is taken ahead for it, and the codec of a compressed message. At
-    /// most [`Config::max_message_size`] and 64 KiB. Before a request is answered, what has come behind it.
+    /// most [`Config::max_message_size`] and 64 KiB; 96 KiB with [`Delivery::Parts`](crate::Delivery::Parts)
+    /// of a compressed message. Before a request is answered, what has come behind it.
     ///
     /// With [`buffered_amount`](Self::buffered_amount), what grows with what the peer does: a server adds
     /// both up over its connections, to bound what all of them hold together. To free it, drop the

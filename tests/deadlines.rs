@@ -267,6 +267,52 @@ fn r180_pings_of_a_patient_keepalive() {
     }
 }
 
+/// R180, R254: nor do pings pile up behind output that moves slowly.
+#[test]
+fn r180_r254_pings_do_not_pile_up_behind_a_backlog() {
+    for role in ROLES {
+        let config = Config::default().keepalive(ms(1000), Duration::MAX);
+        let mut ws = open(role, config);
+        ws.tick(ms(0));
+        ws.tick(ms(1000));
+        written_ping(&mut ws);
+        ws.tick(ms(1001));
+        ws.send_binary(&[0; 100_000]).unwrap();
+        let before = ws.buffered_amount();
+        for round in 1..1000 {
+            ws.sent(1);
+            ws.tick(ms(2000 * round));
+            ws.tick(ms(2000 * round + 1500));
+        }
+        assert_eq!(ws.buffered_amount(), before - 999);
+    }
+}
+
+/// R178: while a connection is split nothing is late, and what may be missing begins to be missing when the
+/// halves are joined.
+#[test]
+fn r178_deadlines_rest_while_split() {
+    for role in ROLES {
+        let config = Config::default()
+            .keepalive(ms(30_000), ms(10_000))
+            .idle_timeout(ms(40_000))
+            .no_message_timeout(ms(40_000));
+        let mut ws = open(role, config);
+        ws.tick(ms(0));
+        ws.tick(ms(30_000));
+        written_ping(&mut ws);
+        ws.tick(ms(30_000));
+        let (receiver, sender) = ws.split().unwrap();
+        let mut ws = Connection::join(receiver, sender);
+        ws.tick(ms(100_000));
+        drain(&mut ws);
+        assert_eq!((ws.poll_event(), ws.state()), (None, State::Open));
+        // And they go on then.
+        ws.tick(ms(140_000));
+        assert!(matches!(ws.poll_event(), Some(Event::Fail(_))));
+    }
+}
+
 /// R178: a pong that guesses right says nothing of a ping that is not written yet, however what came
 /// before was written.
 #[test]

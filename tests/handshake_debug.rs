@@ -3,10 +3,10 @@
 mod handshake_support;
 
 use handshake_support::{Head, accepting, asking};
-use sockless::ClientRequest;
 use sockless::handshake::{
     HttpVersion, Offer, PseudoHeaders, check_extended_connect, check_request,
 };
+use sockless::{ClientRequest, Response};
 
 const SECRET: &str = "hunter2";
 
@@ -122,4 +122,25 @@ fn r410_t82_no_secrets_of_foreign_fields() {
         "{pseudo:?} {:?}",
         check_extended_connect(pseudo, fields).unwrap()
     ));
+}
+
+/// R410: nor the subprotocol that a server chose, which may be the token that a page sent.
+#[test]
+fn r410_the_chosen_subprotocol_is_hidden() {
+    let sent = Response::default().with_subprotocol("SECRETTOKEN");
+    let offer = Offer::new(b"dGhlIHNhbXBsZSBub25jZQ==").subprotocols("SECRETTOKEN");
+    let headers = [
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("sec-websocket-protocol", "SECRETTOKEN"),
+    ];
+    let agreed = offer.check(101, headers).unwrap();
+    assert_eq!(agreed.subprotocol, Some("SECRETTOKEN"));
+    for shown in [format!("{sent:?}"), format!("{agreed:?}")] {
+        assert!(
+            shown.contains("<11 bytes>") && !shown.contains("SECRET"),
+            "{shown}"
+        );
+    }
 }

@@ -99,6 +99,8 @@ pub(crate) struct Seen {
     pub(crate) message: Option<u32>,
     /// No frame is being sent in pieces.
     pub(crate) can_ping: bool,
+    /// No output waits to be written.
+    pub(crate) is_drained: bool,
     /// Bytes written since the connection began, as [`Queue::written`](super::queue::Queue::written)
     /// counts them.
     pub(crate) written: u64,
@@ -181,7 +183,7 @@ impl Clock {
             })
         });
         running.catch_up(now, seen);
-        running.judge(&self.timeouts, seen.can_ping)
+        running.judge(&self.timeouts, seen)
     }
 
     /// A ping with the payload of the last [`Verdict::Ping`] was queued; `ends_at` as in [`Ping`].
@@ -280,7 +282,7 @@ impl Running {
         }
     }
 
-    fn judge(&self, timeouts: &Timeouts, can_ping: bool) -> Verdict {
+    fn judge(&self, timeouts: &Timeouts, seen: &Seen) -> Verdict {
         let missed =
             |since: u64, timeout, error| (since.saturating_add(timeout), Verdict::Missed(error));
         let earliest = match self.stage {
@@ -304,14 +306,13 @@ impl Running {
                 // R180: what is between may end a connection on which one end alone talks.
                 let quiet_since = match waiting {
                     None => self.heard_at.min(self.wrote_at),
-                    Some(ping) if self.written >= ping.ends_at && self.wrote_at >= ping.sent_at => {
-                        self.wrote_at
-                    }
+                    // One at a time waits to be written.
+                    Some(_) if seen.is_drained => self.wrote_at,
                     // It may be written at once: then is the time to look again.
                     Some(_) => self.now,
                 };
                 // The turn of the loop that ends a frame asks again.
-                let ping = can_ping.then(|| {
+                let ping = seen.can_ping.then(|| {
                     let payload = (self.pings + 1).to_be_bytes();
                     let due = quiet_since.saturating_add(timeouts.ping);
                     (due, Verdict::Ping(payload))

@@ -518,9 +518,8 @@ impl Sender {
     fn end_with(&mut self, last: LastFrame) -> Result<(), EntropyError> {
         // R177 (§5.4): never inside a frame. R190: and not lost to one.
         if self.gate == Gate::InFrame {
-            if matches!(last, LastFrame::Answer(..)) && self.frame.opcode != Opcode::Close {
-                self.default_answer = Some(0);
-            }
+            let may_answer = matches!(last, LastFrame::Answer(..));
+            self.default_answer = (may_answer && self.frame.opcode != Opcode::Close).then_some(0);
             self.held.get_or_insert_default().end = Some(last);
             return Ok(());
         }

@@ -254,7 +254,7 @@ impl Connection {
     /// All bytes that wait to be written: `bufferedAmount` of the browser's API, with headers.
     ///
     /// It grows with each send and has no limit of its own: a caller that produces faster than its
-    /// peer reads watches it. What the connection queues by itself adds at most three pongs, a ping and a
+    /// peer reads watches it. What the connection queues by itself adds at most three pongs, two pings and a
     /// Close to [`Config::high_water_mark`](crate::Config::high_water_mark).
     #[inline]
     #[must_use]

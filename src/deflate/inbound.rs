@@ -119,9 +119,12 @@ impl Inbound {
     /// The memory that the message in progress takes here, in bytes.
     pub(crate) fn held(&self) -> usize {
         let scratch = self.message.as_ref().and_then(|m| m.scratch.as_ref());
-        scratch.map_or(0, |scratch| {
-            Inflater::SIZE + scratch.out.len() + self.history.capacity()
-        })
+        // With takeover the window is kept between messages too.
+        let window = match self.context {
+            Context::NoTakeover => self.history.capacity(),
+            Context::Takeover => 0,
+        };
+        scratch.map_or(0, |scratch| Inflater::SIZE + scratch.out.len() + window)
     }
 
     /// Inflates the next bytes: how many of `input` were used, and what they came to. If that is

@@ -51,7 +51,7 @@ enum AnswerTo {
 }
 
 /// What client and server have agreed on (RFC 6455 §4.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreed<'h> {
     /// The subprotocol, one of those that were offered.
@@ -60,6 +60,20 @@ pub struct Agreed<'h> {
     #[cfg(feature = "deflate")]
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub deflate: Option<Parameters>,
+}
+
+/// Without the subprotocol, in whose place pages send tokens: R410.
+impl fmt::Debug for Agreed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut agreed = f.debug_struct("Agreed");
+        agreed.field(
+            "subprotocol",
+            &self.subprotocol.map(|name| Hidden(name.len())),
+        );
+        #[cfg(feature = "deflate")]
+        agreed.field("deflate", &self.deflate);
+        agreed.finish()
+    }
 }
 
 impl<'o> Offer<'o> {

@@ -10,7 +10,7 @@ use core::fmt;
 
 use super::list::tokens;
 use super::syntax::{
-    Headers, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field,
+    Headers, Hidden, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field,
     set_field, values, version,
 };
 
@@ -252,7 +252,10 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)
-            .field("subprotocol", &self.subprotocol())
+            .field(
+                "subprotocol",
+                &self.subprotocol().map(|name| Hidden(name.len())),
+            )
             .field("headers", &self.headers())
             .field("body", &format_args!("{}", self.body.escape_ascii()))
             .field("is_complete", &self.is_complete)

@@ -311,7 +311,11 @@ impl Life {
     fn join(&mut self) -> Result<(), Fault> {
         self.carry()?;
         self.ends = match core::mem::replace(&mut self.ends, Ends::Neither) {
-            Ends::Split(receiver, sender) => Ends::Joined(Connection::join(receiver, sender)),
+            Ends::Split(receiver, sender) => {
+                // Deadlines rested, and begin anew, as if something had come.
+                self.time.on_heard(true);
+                Ends::Joined(Connection::join(receiver, sender))
+            }
             ends => ends,
         };
         Ok(())
