@@ -378,6 +378,10 @@ impl Decoder {
         self.rules.rsv1 = true;
     }
 
+    pub(crate) const fn max_payload(&self) -> u64 {
+        self.rules.max_payload
+    }
+
     /// Whether a part of a header has arrived.
     #[must_use]
     pub const fn is_mid_header(&self) -> bool {

@@ -299,12 +299,11 @@ const SHORT: usize = 128;
 
 /// How much memory to take for a message, when `rest` bytes of it are to come behind a piece.
 ///
-/// Where the end of the message is in sight a [`SHORT`] one has all of its room at once, of others the room
-/// grows fourfold, and from a fifth of the message
-/// there is room for all of it; else it doubles, up to the limit (R251). For a moment there is the old
-/// memory beside the new. So that both together are never more than one and a half times what the message
-/// may have, the last step is taken from three eighths of that at most; what is then left of the half is
-/// for inflating.
+/// Where the end of the message is in sight a [`SHORT`] one has all of its room at once; of others the room
+/// grows fourfold, and from a fifth of the message there is room for all of it. Else it doubles, up to the
+/// limit (R251). For a moment there is the old memory beside the new. So that both together are never more
+/// than one and a half times what the message may have, the last step is taken from three eighths of that
+/// at most; what is then left of the half is for inflating.
 #[derive(Clone, Copy)]
 struct Growth {
     max_size: usize,

@@ -708,6 +708,36 @@ fn r391_t67_ratio_is_judged_alike_for_every_cut() {
     assert!(passed > 30 && failed > 30, "{passed} and {failed}");
 }
 
+/// A message that is cut off in the middle of a long run, so that what its end comes to takes more than
+/// one buffer: the same for each delivery, with every limit around 64 KiB, where the ratio begins to count.
+#[test]
+fn r391_t67_ratio_is_judged_alike_for_every_delivery() {
+    let payload = [
+        &b"\xec\xc1\x31\x01\0\0\0\xc2\xa0\xf5\x4fm\x09\x4f\xa0"[..],
+        &[0; 15][..],
+        &b"\x8a\0\0\0\x03\0\0\0\0\0\x02\0xxxxx\0\0\0\0\0\x04\x7e\0\xfe\xa0"[..],
+        &[0; 15][..],
+        &b"\x8a\0\0\0\x03\0\0\0\0\0\xc1"[..],
+    ]
+    .concat();
+    for role in ROLES {
+        let wire = wire(role, &[(FIN | RSV1 | BINARY, &payload)]);
+        for limit in (65_000..66_000).step_by(100).chain(65_530..65_545) {
+            let last = |delivery| {
+                let config = Config::default()
+                    .delivery(delivery)
+                    .max_message_size(limit)
+                    .deflate(eager().max_ratio(2));
+                let events = feed(&mut open_with(role, plain(), config), &wire);
+                events.last().cloned()
+            };
+            let whole = last(Delivery::Messages);
+            assert!(matches!(whole, Some(Event::Fail(_))));
+            assert_eq!(last(Delivery::Parts), whole, "{limit}");
+        }
+    }
+}
+
 fn compressed(data: &[u8]) -> Vec<u8> {
     let config = Config::default().deflate(eager());
     let mut ws = open_with(Role::Server, no_takeover(), config);

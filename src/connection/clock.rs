@@ -190,19 +190,19 @@ impl Clock {
     pub(crate) fn on_ping_sent(&mut self, ends_at: u64) {
         if let Some(running) = &mut self.running {
             running.pings += 1;
-            match &mut running.ping {
-                // What has to come is what was missing before.
-                Some(ping) if ping.progress == Progress::Waiting => {
-                    ping.sent_at = running.now;
-                    return;
-                }
-                _ => {}
-            }
-            running.ping = Some(Ping {
+            let fresh = Ping {
                 progress: Progress::Waiting,
                 sent_at: running.now,
                 waiting_since: running.now,
                 ends_at,
+            };
+            running.ping = Some(match running.ping.take() {
+                // What has to come is what was missing before.
+                Some(ping) if ping.progress == Progress::Waiting => Ping {
+                    sent_at: running.now,
+                    ..ping
+                },
+                _ => fresh,
             });
         }
     }

@@ -78,8 +78,6 @@ pub struct Receiver {
     /// What was agreed on, also where nothing is inflated.
     #[cfg(feature = "deflate")]
     agreed: Option<Parameters>,
-    /// The limit for frames that are not compressed.
-    max_frame_size: u64,
     /// Deadlines, which go with this half when a connection is split.
     pub(crate) clock: Clock,
     /// What was received since the clock last looked.
@@ -166,7 +164,6 @@ impl Receiver {
             inbound: None,
             #[cfg(feature = "deflate")]
             agreed: None,
-            max_frame_size: max_payload,
             clock: Clock::new(config),
             heard: Heard::default(),
         }
@@ -405,16 +402,17 @@ impl Receiver {
 
     /// The longest payload of the next frame, without RSV1 and with it.
     fn frame_limits(&self) -> (u64, u64) {
+        let limit = self.decoder.max_payload();
         #[cfg(feature = "deflate")]
         if let Some(inbound) = &self.inbound {
             // R348 (RFC 7692 §6): what does not get shorter by compression gets longer.
-            let deflated = deflated_limit(self.max_frame_size);
+            let deflated = deflated_limit(limit);
             return match inbound.is_inflating() {
                 true => (deflated, deflated),
-                false => (self.max_frame_size, deflated),
+                false => (limit, deflated),
             };
         }
-        (self.max_frame_size, self.max_frame_size)
+        (limit, limit)
     }
 
     /// Begins a frame; where it lies in the input whole and needs no gathering, ends it too.

@@ -151,10 +151,11 @@ impl Inbound {
     /// All bytes of the message have been inflated: what more they come to, piece by piece, and `None`
     /// at last.
     pub(crate) fn finish(&mut self, gathered: Gathered<'_>) -> Result<Option<&[u8]>, Error> {
-        if let Some(message) = &self.message {
-            message.judge_ratio(self.max_ratio)?;
-        }
         loop {
+            // As before every step: once all that came before has been inflated.
+            if let Some(message) = self.message.as_ref().filter(|message| !message.is_cut) {
+                message.judge_ratio(self.max_ratio)?;
+            }
             // R344: nothing has begun, be it that nothing came at all (a payload of 0 bytes) or
             // nothing behind a final block, so there is nothing to end.
             let begun = |message: &&Message| message.stream == Stream::Begun;
@@ -163,7 +164,10 @@ impl Inbound {
                 return Ok(None);
             };
             // R337 (§7.2.2): the bytes that the sender left out.
-            let rest = END.get(message.end..).unwrap_or_default();
+            let rest = match message.is_cut {
+                true => &[],
+                false => END.get(message.end..).unwrap_or_default(),
+            };
             let step = self.step(rest, gathered)?;
             let Some(message) = &mut self.message else {
                 return Ok(None);

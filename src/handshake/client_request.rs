@@ -12,7 +12,8 @@ use super::connect::PseudoHeaders;
 use super::key::encode_text;
 use super::origin::Origin;
 use super::syntax::{
-    Hidden, InvalidHeader, WithoutQuery, add_field, is_token, push_all, push_field, set_field,
+    Hidden, InvalidHeader, WithoutQuery, add_field, check_field, is_token, push_all, push_field,
+    set_field,
 };
 
 /// The request that a client opens a connection with (RFC 6455 §4.1).
@@ -251,8 +252,7 @@ impl ClientRequest {
         }
         // R406: one set of credentials (RFC 9110 §11.6.2).
         if name.eq_ignore_ascii_case("authorization") {
-            let mut field = Vec::new();
-            add_field(&mut field, name, value.as_ref())?;
+            check_field(name, value.as_ref())?;
             set_field(&mut self.fields, name, value.as_ref());
             return Ok(self);
         }

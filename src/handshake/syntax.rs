@@ -232,6 +232,13 @@ pub(super) fn add_field(
     name: &str,
     value: &[u8],
 ) -> Result<(), InvalidHeader> {
+    check_field(name, value)?;
+    push_field(fields, name, value);
+    Ok(())
+}
+
+/// Whether the caller may send such a field.
+pub(super) fn check_field(name: &str, value: &[u8]) -> Result<(), InvalidHeader> {
     // R018: a name is a token, and a value cannot start another line or another message (RFC 9110
     // §5.1, §5.5).
     if !is_token(name.as_bytes()) {
@@ -243,7 +250,6 @@ pub(super) fn add_field(
     if is_reserved(name) {
         return Err(InvalidHeader::Reserved);
     }
-    push_field(fields, name, value);
     Ok(())
 }
 
