@@ -1,11 +1,12 @@
-//! Whole workloads through a connection, in both roles; each with the copying of its input, which is
-//! unmasked in place.
+//! Whole workloads through a connection, in both roles; each with the copying of its bytes into the input, as
+//! a read does it, and with one `poll` behind the last event of each read.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sockless::frame::Opcode;
-use sockless::{ClientRequest, Config, Connection, Event, Response, Role};
+use sockless::{ClientRequest, Config, Connection, Event, Input, Next, Response, Role};
 use sockless_benches::{REQUEST, frame, text};
 
 const READ: usize = 64 << 10;
@@ -62,39 +63,63 @@ fn workloads(from: Role) -> Vec<(&'static str, Vec<u8>, u64)> {
     rows
 }
 
-/// Feeds all of `wire` in reads of `read` bytes; writes what comes of it.
-fn receive(ws: &mut Connection, wire: &[u8], read: usize, buffer: &mut [u8]) {
-    for piece in wire.chunks(read) {
-        let buffer = &mut buffer[..piece.len()];
-        buffer.copy_from_slice(piece);
-        let mut input = buffer;
-        while let Some(event) = ws.receive(&mut input) {
+/// A kind of input: its name, and how one is made.
+type Kind = (&'static str, fn(usize) -> Input);
+
+/// The two kinds of inputs.
+const INPUTS: [Kind; 2] = [("own", Input::new), ("shared", Input::shared)];
+
+/// Feeds all of `wire` in reads of up to `read` bytes; writes what comes of it.
+fn receive(ws: &mut Connection, mut wire: &[u8], read: usize, input: &mut Input) {
+    while !wire.is_empty() {
+        let space = input.space();
+        let (piece, rest) = wire.split_at(read.min(space.len()).min(wire.len()));
+        space[..piece.len()].copy_from_slice(piece);
+        input.filled(piece.len());
+        wire = rest;
+        while let Next::Event(event) = ws.poll(input, Duration::ZERO) {
             black_box(&event);
         }
-        let pending = ws.output().len();
+        write(ws);
+    }
+}
+
+/// Writes all that is queued.
+fn write(ws: &mut Connection) {
+    while !ws.output().is_empty() {
+        let pending = black_box(&*ws.output_slices())
+            .iter()
+            .map(|slice| slice.len())
+            .sum();
         ws.sent(pending);
     }
 }
 
 fn receiving(c: &mut Criterion) {
-    let mut buffer = vec![0; READ];
-    for role in [Role::Server, Role::Client] {
-        let mut group = c.benchmark_group(format!("receive/{role:?}"));
-        for (name, wire, messages) in workloads(role.peer()) {
-            group.throughput(Throughput::Elements(messages));
-            let mut ws = Connection::upgraded(role, Config::default());
-            group.bench_function(name, |b| {
-                b.iter(|| receive(&mut ws, &wire, READ, &mut buffer))
-            });
-        }
-        let wire = frame(role.peer(), Opcode::Text, true, text(1000, "x").as_bytes()).repeat(10);
-        group.throughput(Throughput::Bytes(wire.len() as u64));
-        for read in [1, 7, 100, 1500] {
-            let mut ws = Connection::upgraded(role, Config::default());
-            let id = BenchmarkId::new("text of 1000 B in reads of", read);
-            group.bench_function(id, |b| {
-                b.iter(|| receive(&mut ws, &wire, read, &mut buffer))
-            });
+    for (kind, make) in INPUTS {
+        for role in [Role::Server, Role::Client] {
+            let mut group = c.benchmark_group(format!("receive/{role:?}/{kind}"));
+            for (name, wire, messages) in workloads(role.peer()) {
+                group.throughput(Throughput::Elements(messages));
+                let mut ws = Connection::upgraded(role, Config::default());
+                let mut input = make(READ);
+                group.bench_function(name, |b| {
+                    b.iter(|| receive(&mut ws, &wire, READ, &mut input))
+                });
+            }
+            for (len, reads) in [(1000, &[1, 7, 100, 1500][..]), (17_000, &[1448, 9000])] {
+                let wire = frame(role.peer(), Opcode::Text, true, text(len, "x").as_bytes());
+                let wire = wire.repeat(10);
+                group.throughput(Throughput::Bytes(wire.len() as u64));
+                for read in reads {
+                    let mut ws = Connection::upgraded(role, Config::default());
+                    let mut input = make(READ);
+                    let id = BenchmarkId::new(format!("text of {len} B in reads of"), read);
+                    group.bench_function(id, |b| {
+                        b.iter(|| receive(&mut ws, &wire, *read, &mut input))
+                    });
+                }
+            }
         }
     }
 }
@@ -102,15 +127,30 @@ fn receiving(c: &mut Criterion) {
 fn sending(c: &mut Criterion) {
     for role in [Role::Server, Role::Client] {
         let mut group = c.benchmark_group(format!("send/{role:?}"));
-        for len in [20, 1 << 10, 64 << 10] {
+        for len in [20, 1 << 10, 5000, 64 << 10, 1 << 20] {
             let text = text(len, "the quick brown fox ");
             group.throughput(Throughput::Bytes(len as u64));
             let mut ws = Connection::upgraded(role, Config::default());
-            group.bench_function(BenchmarkId::new("text", len), |b| {
+            group.bench_function(BenchmarkId::new("text, lent", len), |b| {
                 b.iter(|| {
                     ws.send_text(black_box(&text)).expect("open");
-                    let pending = black_box(ws.output()).len();
-                    ws.sent(pending);
+                    write(&mut ws);
+                });
+            });
+            // Both with memory of its own for each message, which counts.
+            let mut ws = Connection::upgraded(role, Config::default());
+            group.bench_function(BenchmarkId::new("new text, lent", len), |b| {
+                b.iter(|| {
+                    let text = black_box(&text).clone();
+                    ws.send_text(text.as_str()).expect("open");
+                    write(&mut ws);
+                });
+            });
+            let mut ws = Connection::upgraded(role, Config::default());
+            group.bench_function(BenchmarkId::new("new text, given away", len), |b| {
+                b.iter(|| {
+                    ws.send_text(black_box(&text).clone()).expect("open");
+                    write(&mut ws);
                 });
             });
         }
@@ -119,28 +159,23 @@ fn sending(c: &mut Criterion) {
 
 fn echoing(c: &mut Criterion) {
     let mut group = c.benchmark_group("echo/Server");
-    let mut buffer = vec![0; 128 << 10];
-    for len in [20, 1 << 10, 64 << 10] {
-        let wire = frame(
-            Role::Client,
-            Opcode::Text,
-            true,
-            text(len, "the quick ").as_bytes(),
-        );
+    for len in [20, 1 << 10, 64 << 10, 1 << 20] {
+        let text = text(len, "the quick ");
+        let wire = frame(Role::Client, Opcode::Text, true, text.as_bytes());
         group.throughput(Throughput::Bytes(len as u64));
         let mut ws = Connection::upgraded(Role::Server, Config::default());
+        let mut input = Input::new(READ);
         group.bench_function(BenchmarkId::new("text", len), |b| {
             b.iter(|| {
-                let buffer = &mut buffer[..wire.len()];
-                buffer.copy_from_slice(&wire);
-                let mut input = buffer;
-                while let Some(event) = ws.receive(&mut input) {
-                    if let Event::Text(text) = event {
-                        ws.send_text(&text).expect("open");
+                for piece in wire.chunks(READ) {
+                    input.extend_from_slice(piece);
+                    while let Next::Event(event) = ws.poll(&mut input, Duration::ZERO) {
+                        if let Event::Text(text) = event {
+                            ws.send_text(text).expect("open");
+                        }
                     }
                 }
-                let pending = black_box(ws.output()).len();
-                ws.sent(pending);
+                write(&mut ws);
             });
         });
     }
@@ -148,12 +183,11 @@ fn echoing(c: &mut Criterion) {
 
 fn handshake(c: &mut Criterion) {
     c.bench_function("handshake/Server", |b| {
-        let mut buffer = REQUEST.to_vec();
+        let mut input = Input::default();
         b.iter(|| {
-            buffer.copy_from_slice(REQUEST);
+            input.extend_from_slice(REQUEST);
             let mut ws = Connection::server(Config::default());
-            let mut input = &mut buffer[..];
-            let Some(Event::Request(request)) = ws.receive(&mut input) else {
+            let Next::Event(Event::Request(request)) = ws.poll(&mut input, Duration::ZERO) else {
                 panic!("the request is complete")
             };
             black_box(request);
@@ -162,22 +196,22 @@ fn handshake(c: &mut Criterion) {
         });
     });
     c.bench_function("handshake/both ends", |b| {
+        let (mut to_server, mut to_client) = (Input::default(), Input::default());
         b.iter(|| {
             let request = ClientRequest::new("ws://server.example.com:8080/chat").expect("a URI");
             let mut client = Connection::client(request, Config::default()).expect("entropy");
             let mut server = Connection::server(Config::default());
-            let mut bytes = client.output().to_vec();
-            client.sent(bytes.len());
-            while server.receive(&mut &mut bytes[..]).is_none() {}
+            to_server.extend_from_slice(client.output());
+            client.sent(client.output().len());
+            let next = server.poll(&mut to_server, Duration::ZERO);
+            assert!(matches!(next, Next::Event(Event::Request(_))));
             server
                 .accept(Response::default())
                 .expect("it is an upgrade");
-            let mut bytes = server.output().to_vec();
-            server.sent(bytes.len());
-            assert!(matches!(
-                client.receive(&mut &mut bytes[..]),
-                Some(Event::Open(_))
-            ));
+            to_client.extend_from_slice(server.output());
+            server.sent(server.output().len());
+            let next = client.poll(&mut to_client, Duration::ZERO);
+            assert!(matches!(next, Next::Event(Event::Open(_))));
         });
     });
 }

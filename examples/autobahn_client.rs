@@ -13,12 +13,12 @@
 mod deflate_options;
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
-use sockless::{ClientRequest, Config, Connection, Ending, Event, SendError, Transport};
+use sockless::{ClientRequest, Config, Connection, Ending, Event, Input, Next, Write};
 
 /// No case waits for us longer than this.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,72 +38,88 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let (url, agent) = (&arguments.url, &arguments.agent);
-    let config = Config::default();
+    let config = Config::default()
+        .handshake_timeout(TIMEOUT)
+        .idle_timeout(TIMEOUT)
+        .back_pressure();
     #[cfg(feature = "deflate")]
     let config = arguments.deflate.add_to(config);
     let mut cases = 0;
-    converse(&format!("{url}/getCaseCount"), &config, |_, event| {
+    run(&format!("{url}/getCaseCount"), &config, |_, event| {
         if let Event::Text(text) = event {
             cases = text.parse().unwrap_or(0);
         }
-        Ok(())
     })?;
     for case in 1..=cases {
         let url = format!("{url}/runCase?case={case}&agent={agent}");
         // Most cases are there to end badly; whether they end right is for the suite to judge.
-        if let Err(error) = converse(&url, &config, echo) {
+        if let Err(error) = run(&url, &config, echo) {
             eprintln!("case {case}: {error}");
         }
     }
-    converse(&format!("{url}/updateReports?agent={agent}"), &config, echo)?;
+    run(&format!("{url}/updateReports?agent={agent}"), &config, echo)?;
     println!("{cases} cases");
     Ok(())
 }
 
-fn echo(ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
-    match event {
-        Event::Text(text) => ws.send_text(&text),
-        Event::Binary(data) => ws.send_binary(&data),
+fn echo(ws: &mut Connection, event: Event<'_>) {
+    let done = match event {
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
         _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if done.is_err() {
+        ws.handler_failed();
     }
 }
 
 /// One connection, from its first byte to its last.
-fn converse(
+fn run(
     url: &str,
     config: &Config,
-    mut on_event: impl FnMut(&mut Connection, Event<'_>) -> Result<(), SendError>,
+    on_event: impl FnMut(&mut Connection, Event<'_>),
 ) -> Result<Ending, Box<dyn Error>> {
     let request = ClientRequest::new(url)?;
-    let mut stream = TcpStream::connect((request.host(), request.port()))?;
+    let stream = TcpStream::connect((request.host(), request.port()))?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut ws = Connection::client(request, config.clone())?;
-    let mut buf = [0; 16 * 1024];
-    let mut is_broken = false;
+    let ws = Connection::client(request, config.clone())?;
+    Ok(converse(ws, stream, on_event))
+}
+
+/// The protocol: everything else in this file is what the suite is asked for.
+fn converse(
+    mut ws: Connection,
+    stream: TcpStream,
+    mut on_event: impl FnMut(&mut Connection, Event<'_>),
+) -> Ending {
+    let (mut input, clock) = (Input::default(), Instant::now());
     loop {
-        while !ws.output().is_empty() && !is_broken {
-            match stream.write(ws.output()) {
-                Ok(n) => ws.sent(n),
-                Err(_) => is_broken = true, // what the suite sent before is still to be read
-            }
+        match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => on_event(&mut ws, event),
+            Next::Io(io) => match (io.write, io.wait(clock.elapsed())) {
+                (Some(write), wait) => ws.on_write(write, perform(write, &ws, &stream, wait)),
+                (None, wait) => ws.on_read(read(&stream, input.space(), wait), &mut input),
+            },
+            Next::Over(ending) => return *ending,
         }
-        match ws.transport() {
-            Transport::Keep => {}
-            // Fails if the server was faster.
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        let n = match stream.read(&mut buf) {
-            Ok(0) if !is_broken => return Ok(ws.end_of_stream()),
-            // The suite ends connections in all the ways that there are.
-            Ok(0) | Err(_) => return Ok(ws.transport_reset()),
-            Ok(n) => n,
-        };
-        let mut input = &mut buf[..n];
-        while let Some(event) = ws.receive(&mut input) {
-            on_event(&mut ws, event)?;
-        }
+    }
+}
+
+fn read(mut stream: &TcpStream, space: &mut [u8], wait: Duration) -> io::Result<usize> {
+    stream.set_read_timeout(Some(wait))?;
+    stream.read(space)
+}
+
+fn perform(
+    write: Write,
+    ws: &Connection,
+    mut stream: &TcpStream,
+    wait: Duration,
+) -> io::Result<usize> {
+    stream.set_write_timeout(Some(wait))?;
+    match write {
+        Write::Output => stream.write_vectored(&ws.output_slices()),
+        Write::Flush => stream.flush().map(|()| 0),
+        Write::Shutdown => stream.shutdown(Shutdown::Write).map(|()| 0),
     }
 }

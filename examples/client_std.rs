@@ -6,7 +6,7 @@
 mod deflate_options;
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
 use clap::Parser;
-use sockless::{ClientRequest, CloseCode, Config, Connection, Ending, Event, State, Transport};
+use sockless::{
+    ClientRequest, CloseCode, Config, Connection, Ending, Event, Input, Io, Next, Write,
+};
 
 /// How long the server may take to be connected to, and to answer a request or a Close.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +49,9 @@ fn main() {
     match run(Arguments::parse()) {
         Ok(ending) => {
             note(format_args!("{ending}"));
-            process::exit(if ending.clean { 0 } else { 1 });
+            // 1011 is this end's own trouble.
+            let done = ending.clean && ending.sent_code != Some(CloseCode::INTERNAL_ERROR);
+            process::exit(if done { 0 } else { 1 });
         }
         Err(error) => {
             note(format_args!("{error}"));
@@ -68,7 +72,7 @@ fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
         Some(path) => Some(fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?),
         None => None,
     };
-    let mut stream =
+    let stream =
         connect(request.host(), request.port()).map_err(|e| format!("{}: {e}", arguments.url))?;
     let config = Config::default()
         .handshake_timeout(ANSWER_TIMEOUT)
@@ -81,54 +85,38 @@ fn run(arguments: Arguments) -> Result<Ending, Box<dyn Error>> {
         binary,
         lines: None,
     };
-    converse(&mut stream, ws, &mut user)
+    Ok(converse(&stream, ws, &mut user))
 }
 
 /// The protocol: everything else in this file is the arguments, the keyboard and the screen.
 ///
 /// The socket never blocks, so that a long message can leave while its echo arrives.
-fn converse(
-    stream: &mut TcpStream,
-    mut ws: Connection,
-    user: &mut User,
-) -> Result<Ending, Box<dyn Error>> {
-    let start = Instant::now();
-    let mut buf = [0; 16 * 1024];
-    let mut is_broken = false;
+fn converse(mut stream: &TcpStream, mut ws: Connection, user: &mut User) -> Ending {
+    let (mut input, clock) = (Input::default(), Instant::now());
     loop {
-        ws.tick(start.elapsed());
-        if !ws.output().is_empty() && !is_broken {
-            match if_ready(stream.write(ws.output())) {
-                Ok(n) => ws.sent(n.unwrap_or(0)),
-                Err(_) => is_broken = true, // what the server sent before is still to be read
+        let io = match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => {
+                user.on_event(&mut ws, event);
+                continue;
             }
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        let n = match if_ready(stream.read(&mut buf)) {
-            Ok(Some(0)) if !is_broken => return Ok(ws.end_of_stream()),
-            Ok(Some(0)) | Err(_) => return Ok(ws.transport_reset()),
-            Ok(n) => n.unwrap_or(0),
+            Next::Io(io) => io,
+            Next::Over(ending) => return *ending,
         };
-        let mut input = &mut buf[..n];
-        while let Some(event) = ws.receive(&mut input) {
-            user.show(&mut ws, event)?;
+        if let Some(write) = io.write {
+            ws.on_write(write, perform(write, stream, &ws));
         }
-        user.act(&mut ws, if n == 0 { NAP } else { Duration::ZERO })?;
+        match stream.read(input.space()) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => user.act(&mut ws, io),
+            done => ws.on_read(done, &mut input),
+        }
     }
 }
 
-/// What a call on the socket did, or `None` if it would have to wait.
-fn if_ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
-    match result {
-        Ok(n) => Ok(Some(n)),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+fn perform(write: Write, mut stream: &TcpStream, ws: &Connection) -> io::Result<usize> {
+    match write {
+        Write::Output => stream.write_vectored(&ws.output_slices()),
+        Write::Flush => stream.flush().map(|()| 0),
+        Write::Shutdown => stream.shutdown(Shutdown::Write).map(|()| 0),
     }
 }
 
@@ -141,6 +129,13 @@ struct User {
 }
 
 impl User {
+    fn on_event(&mut self, ws: &mut Connection, event: Event<'_>) {
+        if let Err(error) = self.show(ws, event) {
+            note(format_args!("{error}"));
+            ws.handler_failed();
+        }
+    }
+
     fn show(&mut self, ws: &mut Connection, event: Event<'_>) -> Result<(), Box<dyn Error>> {
         match event {
             Event::Open(response) => {
@@ -152,7 +147,7 @@ impl User {
                     ws.send_ping(payload.as_bytes())?;
                 }
                 if let Some(data) = self.binary.take() {
-                    ws.send_binary(&data)?;
+                    ws.send_binary(data)?;
                 }
                 self.lines = Some(read_lines()?);
             }
@@ -174,21 +169,20 @@ impl User {
         Ok(())
     }
 
-    /// Sends a line, if one is typed within `wait` and the ones before it are on their way.
-    fn act(&self, ws: &mut Connection, wait: Duration) -> Result<(), Box<dyn Error>> {
-        let idle = ws.state() == State::Open && ws.output().is_empty();
-        let Some(lines) = self.lines.as_ref().filter(|_| idle) else {
-            thread::sleep(wait);
-            return Ok(());
+    /// Sends a line, if one is typed soon and the ones before it are on their way.
+    fn act(&self, ws: &mut Connection, io: Io) {
+        let Some(lines) = self.lines.as_ref().filter(|_| io.send) else {
+            return thread::sleep(NAP);
         };
-        match lines.recv_timeout(wait) {
-            Ok(line) => ws.send_text(&line)?,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                ws.close(CloseCode::NORMAL, "")?;
-            }
+        let done = match lines.recv_timeout(NAP) {
+            Ok(line) => ws.send_text(line),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => ws.close(CloseCode::NORMAL, ""),
+        };
+        if let Err(error) = done {
+            note(format_args!("{error}"));
+            ws.handler_failed();
         }
-        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ mod deflate_options;
 mod memory;
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use std::{process, thread};
 
 use clap::Parser;
 use memory::{Budget, NO_ROOM, Share, turn_away};
-use sockless::{Config, Connection, Ending, Event, Request, Response, SendError, State, Transport};
+use sockless::{Config, Connection, Ending, Event, Input, Io, Next, Request, Response, Write};
 
 const PAGE: &str = include_str!("echo_std/page.html");
 
@@ -56,7 +56,8 @@ fn main() {
         .serve_plain_http()
         .handshake_timeout(ANSWER_TIMEOUT)
         .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
-        .close_timeout(ANSWER_TIMEOUT);
+        .close_timeout(ANSWER_TIMEOUT)
+        .back_pressure();
     #[cfg(feature = "deflate")]
     let config = arguments.deflate.add_to(config);
     if let Err(error) = listen(&arguments, &config) {
@@ -101,9 +102,9 @@ fn listen(arguments: &Arguments, config: &Config) -> io::Result<()> {
 }
 
 /// One connection, from its first byte to its last.
-fn serve(mut stream: TcpStream, peer: SocketAddr, config: Config, share: Share) {
-    let mut visit = Visit::new(peer);
-    match converse(&mut stream, config, share, &mut visit) {
+fn serve(stream: TcpStream, peer: SocketAddr, config: Config, share: Share) {
+    let mut visit = Visit::new(stream, peer);
+    match converse(&mut visit, config, share) {
         // A page was logged when it was served; a browser also opens connections only to be ready.
         Ok(ending) if !ending.opened && ending.error.is_none() => {}
         Ok(ending) => visit.log(format_args!("{ending}")),
@@ -112,118 +113,42 @@ fn serve(mut stream: TcpStream, peer: SocketAddr, config: Config, share: Share) 
 }
 
 /// The protocol: everything else in this file is the page, the arguments, the ticker and the log.
-fn converse(
-    stream: &mut TcpStream,
-    config: Config,
-    mut share: Share,
-    visit: &mut Visit,
-) -> Result<Ending, Box<dyn Error>> {
-    stream.set_nodelay(true)?;
-    let mut ws = Connection::server(config);
-    let mut buf = [0; READ_SIZE];
-    let mut is_broken = false;
+fn converse(visit: &mut Visit, config: Config, mut share: Share) -> io::Result<Ending> {
+    let (mut ws, mut input) = (Connection::server(config), Input::new(READ_SIZE));
+    visit.stream.set_nodelay(true)?;
     loop {
-        let due = visit
-            .push_line(&mut ws)?
-            .min(ws.tick(visit.now()).unwrap_or(Duration::MAX));
-        if !share.has_room_for(&ws) {
-            linger(stream, &turn_away(ws, share))?;
-            return Err(NO_ROOM.into());
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        let wait = due.saturating_sub(visit.now());
-        if !ws.output().is_empty() && !is_broken {
-            match write_within(stream, ws.output(), wait) {
-                Ok(n) => ws.sent(n),
-                Err(_) => is_broken = true, // what the peer sent before is still to be read
-            }
-            continue;
-        }
-        let mut input = match read_within(stream, &mut buf, wait) {
-            Ok(Some(0)) if !is_broken => return Ok(ws.end_of_stream()),
-            Ok(Some(0)) | Err(_) => return Ok(ws.transport_reset()),
-            Ok(Some(n)) => &mut buf[..n],
-            Ok(None) => continue,
-        };
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-                Event::Request(request) => visit.answer(&mut ws, &request)?,
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are already answered
-            }
+        match ws.poll(&mut input, visit.now()) {
+            Next::Event(event) => visit.on_event(&mut ws, event),
+            Next::Io(_) if !share.has_room_for(&ws) => return visit.turn_away(ws, share),
+            Next::Io(io) if visit.is_line_due(io) => visit.push_line(&mut ws),
+            Next::Io(io) => match io.write {
+                Some(write) => ws.on_write(write, visit.write(write, &ws, io)),
+                None => ws.on_read(visit.read(input.space(), io), &mut input),
+            },
+            Next::Over(ending) => return Ok(*ending),
         }
     }
 }
 
-/// Reads what there is, or nothing if it takes longer than `wait`.
-fn read_within(
-    stream: &mut TcpStream,
-    buf: &mut [u8],
-    wait: Duration,
-) -> io::Result<Option<usize>> {
-    stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
-    in_time(stream.read(buf))
-}
-
-/// Writes what can be written, which is nothing if it takes longer than `wait`.
-fn write_within(stream: &mut TcpStream, bytes: &[u8], wait: Duration) -> io::Result<usize> {
-    stream.set_write_timeout(Some(wait.max(Duration::from_millis(1))))?;
-    Ok(in_time(stream.write(bytes))?.unwrap_or(0))
-}
-
-fn in_time(done: io::Result<usize>) -> io::Result<Option<usize>> {
-    match done {
-        Ok(n) => Ok(Some(n)),
-        Err(error) => match error.kind() {
-            // A timeout has the first name on Unix, the second on Windows.
-            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
-            _ => Err(error),
-        },
-    }
-}
-
-/// Writes the last bytes, and reads on for a while.
-fn linger(stream: &mut TcpStream, last: &[u8]) -> io::Result<()> {
-    if last.is_empty() {
-        return Ok(());
-    }
-    let start = Instant::now();
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.write_all(last)?;
-    stream.shutdown(Shutdown::Write)?;
-    let mut buf = [0; READ_SIZE];
-    while let Some(wait) = ANSWER_TIMEOUT.checked_sub(start.elapsed()) {
-        match read_within(stream, &mut buf, wait)? {
-            Some(1..) => {}
-            _ => break,
-        }
-    }
-    Ok(())
-}
-
-/// What the server knows of a peer beside the protocol: who it is, and what it asked for.
+/// What the server knows of a peer beside the protocol: where it is, and what it asked for.
 struct Visit {
+    stream: TcpStream,
     peer: SocketAddr,
     /// The path of its WebSocket, once it has one.
     path: Option<String>,
     since: Instant,
     /// When the next line of the ticker is due.
-    line_due: Duration,
+    line_due: Option<Duration>,
 }
 
 impl Visit {
-    fn new(peer: SocketAddr) -> Self {
+    fn new(stream: TcpStream, peer: SocketAddr) -> Self {
         Self {
+            stream,
             peer,
             path: None,
             since: Instant::now(),
-            line_due: Duration::MAX,
+            line_due: None,
         }
     }
 
@@ -232,19 +157,70 @@ impl Visit {
         self.since.elapsed()
     }
 
+    /// Reads what there is, for as long as nothing else is due.
+    fn read(&self, space: &mut [u8], io: Io) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.wait(io)))?;
+        (&self.stream).read(space)
+    }
+
+    /// Does what is to be done with the write side, for as long as nothing else is due.
+    fn write(&self, write: Write, ws: &Connection, io: Io) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.wait(io)))?;
+        match write {
+            Write::Output => (&self.stream).write_vectored(&ws.output_slices()),
+            Write::Flush => (&self.stream).flush().map(|()| 0),
+            Write::Shutdown => self.stream.shutdown(Shutdown::Write).map(|()| 0),
+        }
+    }
+
+    /// Until the connection's next deadline, or the ticker's next line.
+    fn wait(&self, mut io: Io) -> Duration {
+        let line_due = self.line_due.filter(|_| io.send);
+        io.until = io.until.into_iter().chain(line_due).min();
+        io.wait(self.now())
+    }
+
+    /// There is no room for what the connection holds: says so, and reads on for a while.
+    fn turn_away(&self, ws: Connection, share: Share) -> io::Result<Ending> {
+        let (start, last) = (Instant::now(), turn_away(ws, share));
+        if !last.is_empty() {
+            self.stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+            (&self.stream).write_all(&last)?;
+            self.stream.shutdown(Shutdown::Write)?;
+            let mut buf = [0; READ_SIZE];
+            while let Some(wait) = ANSWER_TIMEOUT.checked_sub(start.elapsed()) {
+                let wait = wait.max(Duration::from_millis(1));
+                self.stream.set_read_timeout(Some(wait))?;
+                if (&self.stream).read(&mut buf)? == 0 {
+                    break;
+                }
+            }
+        }
+        Err(io::Error::other(NO_ROOM))
+    }
+
+    fn on_event(&mut self, ws: &mut Connection, event: Event<'_>) {
+        let done = match event {
+            Event::Request(request) => self.answer(ws, &request),
+            Event::Text(text) => ws.send_text(text).map_err(Into::into),
+            Event::Binary(data) => ws.send_binary(data).map_err(Into::into),
+            _ => Ok(()), // pings, closes and violations are already answered
+        };
+        if let Err(error) = done {
+            self.log(format_args!("{error}"));
+            ws.handler_failed();
+        }
+    }
+
     fn answer(&mut self, ws: &mut Connection, request: &Request) -> Result<(), Box<dyn Error>> {
         let path = request.path();
         if request.is_upgrade() {
             // An echo has no secrets and does nothing on anybody's behalf, so every origin may come,
             // and every subprotocol is as good as another.
-            let mut response = Response::default();
-            if let Some(first) = request.subprotocols().next() {
-                response = response.with_subprotocol(first);
-            }
-            ws.accept(response)?;
+            ws.accept(Response::default().with_subprotocol(request, |_| true))?;
             self.path = Some(path.to_owned());
             if path == TICKER {
-                self.line_due = self.now() + TICK;
+                self.line_due = Some(self.now() + TICK);
             }
             self.log(format_args!("open"));
             return Ok(());
@@ -259,16 +235,17 @@ impl Visit {
         Ok(ws.respond(response)?)
     }
 
-    /// Sends a line of the ticker when it is due, and says when the next one is.
-    fn push_line(&mut self, ws: &mut Connection) -> Result<Duration, SendError> {
-        if ws.state() != State::Open {
-            return Ok(Duration::MAX);
+    fn is_line_due(&self, io: Io) -> bool {
+        io.send && self.line_due.is_some_and(|due| due <= self.now())
+    }
+
+    /// Sends a line of the ticker.
+    fn push_line(&mut self, ws: &mut Connection) {
+        self.line_due = Some(self.now() + TICK);
+        let line = format!("connected for {} s", self.now().as_secs());
+        if ws.send_text(line).is_err() {
+            ws.handler_failed();
         }
-        if self.now() >= self.line_due {
-            ws.send_text(&format!("connected for {} s", self.now().as_secs()))?;
-            self.line_due += TICK;
-        }
-        Ok(self.line_due)
     }
 
     fn log(&self, what: std::fmt::Arguments<'_>) {

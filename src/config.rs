@@ -63,6 +63,7 @@ pub struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) fragment_size: usize,
     pub(crate) high_water_mark: usize,
+    pub(crate) back_pressure: bool,
     pub(crate) pong_mode: PongMode,
     pub(crate) max_head_size: usize,
     pub(crate) max_headers: usize,
@@ -78,6 +79,7 @@ pub struct Config {
     pub(crate) idle_timeout: Duration,
     pub(crate) no_message_timeout: Duration,
     pub(crate) message_timeout: Duration,
+    pub(crate) write_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) entropy: Entropy,
     #[cfg(feature = "deflate")]
@@ -92,6 +94,7 @@ impl Default for Config {
             max_fragments: 1 << 17,
             fragment_size: usize::MAX,
             high_water_mark: 64 << 10,
+            back_pressure: false,
             pong_mode: PongMode::Automatic,
             max_head_size: 16 << 10,
             max_headers: 100,
@@ -107,6 +110,7 @@ impl Default for Config {
             idle_timeout: Duration::MAX,
             no_message_timeout: Duration::MAX,
             message_timeout: Duration::MAX,
+            write_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(10),
             entropy: default_entropy,
             #[cfg(feature = "deflate")]
@@ -155,12 +159,26 @@ impl Config {
         self
     }
 
-    /// The bytes of pending output above which pongs are no longer queued one for one: then only the
-    /// latest ping is answered, ahead of everything that waits, earlier pongs included. Default: 64 KiB.
-    /// (§5.5.3)
+    /// The bytes of pending output that are enough. Default: 64 KiB.
+    ///
+    /// Above it pongs are no longer queued one for one: only the latest ping is answered, ahead of
+    /// everything that waits, earlier pongs included (§5.5.3). [`Io::send`](crate::Io::send) is `false`, and
+    /// with [`back_pressure`](Self::back_pressure) so is [`Io::read`](crate::Io::read).
     #[must_use]
     pub const fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes;
+        self
+    }
+
+    /// Stops reading while more than [`high_water_mark`](Self::high_water_mark) waits to be written, so that a
+    /// peer that sends and does not read is held back instead of making output grow. Default: off.
+    ///
+    /// For echoes, relays, and all that answers what it receives. Leave it off where both ends send of
+    /// their own accord: if both stop reading, neither can go on, until
+    /// [`write_timeout`](Self::write_timeout) ends it.
+    #[must_use]
+    pub const fn back_pressure(mut self) -> Self {
+        self.back_pressure = true;
         self
     }
 
@@ -241,11 +259,8 @@ impl Config {
     /// How long the peer may take for its part of the opening handshake. Default: 30 seconds. The
     /// answer to a request is the caller's part, and has no deadline.
     ///
-    /// This and the other times take effect by [`tick`](crate::Connection::tick), and not at all
-    /// without it. [`Duration::MAX`] means without end.
-    ///
-    /// Nor do they while a connection is [split](crate::Connection::split), for the halves have no
-    /// clock.
+    /// This and the other times are counted by what [`poll`](crate::Connection::poll) is told.
+    /// [`Duration::MAX`] means without end.
     #[must_use]
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
@@ -272,8 +287,8 @@ impl Config {
     /// then `timeout` has to be longer than such a pause, or the peer fails that did nothing wrong.
     ///
     /// After [`Error::PongTimeout`](crate::Error::PongTimeout) the Close is still to be written, which a
-    /// dead peer may never let happen: [`Transport::Drop`](crate::Transport::Drop) comes at the latest
-    /// [`close_timeout`](Self::close_timeout) later. Not after [`split`](crate::Connection::split).
+    /// dead peer may never let happen: [`Next::Over`](crate::Next::Over) comes at the latest
+    /// [`close_timeout`](Self::close_timeout) later.
     #[must_use]
     pub const fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         (self.ping_interval, self.pong_timeout) = (interval, timeout);
@@ -284,8 +299,7 @@ impl Config {
     /// received, not even a ping or pong. Default: without end.
     ///
     /// With [`keepalive`](Self::keepalive) a peer that lives is never silent, for it answers pings. To end
-    /// connections that nobody uses, set [`no_message_timeout`](Self::no_message_timeout). Not after
-    /// [`split`](crate::Connection::split).
+    /// connections that nobody uses, set [`no_message_timeout`](Self::no_message_timeout).
     #[must_use]
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
@@ -294,8 +308,7 @@ impl Config {
 
     /// How long an open connection may go without receiving a message or a part of one, before it fails
     /// with code 1001. Pings and pongs do not count, the peer's answers to
-    /// [`keepalive`](Self::keepalive) among them. Default: without end. Not after
-    /// [`split`](crate::Connection::split).
+    /// [`keepalive`](Self::keepalive) among them. Default: without end.
     #[must_use]
     pub const fn no_message_timeout(mut self, timeout: Duration) -> Self {
         self.no_message_timeout = timeout;
@@ -303,17 +316,23 @@ impl Config {
     }
 
     /// How long a message may take from its first frame to its end, before the connection fails with
-    /// code 1008. Default: without end. Not after
-    /// [`split`](crate::Connection::split).
+    /// code 1008. Default: without end.
     #[must_use]
     pub const fn message_timeout(mut self, timeout: Duration) -> Self {
         self.message_timeout = timeout;
         self
     }
 
+    /// How long output may wait on an open connection without any of it being written, before the connection
+    /// fails with code 1008: the peer does not read. Default: 60 seconds.
+    #[must_use]
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
+        self
+    }
+
     /// How long everything may take from the first Close, failure or refusal to the end of the
-    /// transport, output that the peer does not read included. Default: 10 seconds. (§7.1.1) Not after
-    /// [`split`](crate::Connection::split).
+    /// transport, output that the peer does not read included. Default: 10 seconds. (§7.1.1)
     #[must_use]
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;

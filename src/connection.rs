@@ -19,6 +19,7 @@
 
 pub(crate) mod clock;
 mod opening;
+pub(crate) mod poll;
 pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod sender;
@@ -37,6 +38,7 @@ use crate::error::{EntropyError, Error, SendError};
 use crate::event::{Ending, Event};
 use crate::frame::Role;
 use crate::handshake::{ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake};
+use crate::input::Store;
 use clock::{Seen, Stage, Verdict};
 use opening::{Opening, Over, Progress};
 use receiver::Receiver;
@@ -44,32 +46,31 @@ use sender::Sender;
 
 /// One end of a WebSocket connection (RFC 6455), without its socket.
 ///
-/// Its methods are of four kinds:
+/// [`poll`](Self::poll) is the one question of a loop: it returns events, and says what I/O to do. Its other
+/// methods are of three kinds:
 ///
-/// * input: [`receive`](Self::receive) takes bytes that the transport delivered and returns events,
-///   [`end_of_stream`](Self::end_of_stream) takes the end of the transport, [`tick`](Self::tick) the
-///   time;
-/// * what the caller wants: [`accept`](Self::accept) and [`respond`](Self::respond) answer a request,
+/// * what was done: [`on_read`](Self::on_read) and [`on_write`](Self::on_write), or without `std`
+///   [`Input::filled`](crate::Input::filled), [`read_ended`](Self::read_ended),
+///   [`transport_reset`](Self::transport_reset), [`sent`](Self::sent), [`flushed`](Self::flushed),
+///   [`shut`](Self::shut) and [`write_failed`](Self::write_failed);
+/// * what you want: [`accept`](Self::accept) and [`respond`](Self::respond) answer a request,
 ///   [`send_text`](Self::send_text) and its kin send, [`close`](Self::close) closes;
-/// * output: [`output`](Self::output) is what to write, [`sent`](Self::sent) says how much of it was;
-/// * questions: [`transport`](Self::transport) and [`is_closed`](Self::is_closed) say what to do with
-///   the transport, [`state`](Self::state), [`buffered_amount`](Self::buffered_amount),
-///   [`round_trip_time`](Self::round_trip_time) and [`role`](Self::role) how things stand.
+/// * how things stand: [`output`](Self::output), [`state`](Self::state),
+///   [`buffered_amount`](Self::buffered_amount), [`round_trip_time`](Self::round_trip_time).
 ///
-/// All of them may be called at any time and in any order. After any call of the first two kinds
-/// there may be output: write until it is empty.
+/// All of them may be called at any time and in any order.
 ///
 /// ```
-/// use sockless::{Config, Connection, Event, Role};
+/// use core::time::Duration;
+/// use sockless::{Config, Connection, Event, Input, Next, Role};
 ///
 /// let mut ws = Connection::upgraded(Role::Server, Config::default());
+/// let mut input = Input::default();
 /// // RFC 6455 §5.7: a masked "Hello".
-/// let mut bytes = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
-/// let mut input = &mut bytes[..];
-/// while let Some(event) = ws.receive(&mut input) {
-///     match event {
-///         Event::Text(text) => ws.send_text(&text)?,
-///         _ => {}
+/// input.extend_from_slice(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+/// while let Next::Event(event) = ws.poll(&mut input, Duration::ZERO) {
+///     if let Event::Text(text) = event {
+///         ws.send_text(text)?;
 ///     }
 /// }
 /// assert_eq!(ws.output(), b"\x81\x05Hello");
@@ -87,8 +88,17 @@ pub struct Connection {
     unreported: Option<Box<Event<'static>>>,
     /// The transport has ended, and so did the connection.
     ending: Option<Box<Ending>>,
-    /// The caller has been told to shut the write side.
-    shut_said: bool,
+    /// What was written may not have been flushed.
+    is_unflushed: bool,
+    /// The write side has been shut down.
+    is_shut: bool,
+    /// A write has failed.
+    is_broken: bool,
+    /// A write took nothing, and none has taken anything since.
+    is_stuck: bool,
+    /// The peer has ended its side of the transport, and is still owed something.
+    is_ended: bool,
+    back_pressure: bool,
 }
 
 /// Where a connection stands: `readyState` of the browser's API.
@@ -105,25 +115,9 @@ pub enum State {
     /// A Close was sent or received, or the connection failed or was refused: there is something
     /// left to write or to wait for.
     Closing,
-    /// Nothing is left to write or to wait for by the protocol. The transport is to be ended as
-    /// [`Connection::transport`] says.
+    /// Nothing is left to write or to wait for by the protocol. The transport is to be ended, as
+    /// [`Connection::poll`] says.
     Closed,
-}
-
-/// What to do with the transport; see [`Connection::transport`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "the three things that can be done with a transport"
-)]
-pub enum Transport {
-    /// Write the output, and read.
-    Keep,
-    /// Shut the write side, and read on to the end; what is read is ignored. All output has been
-    /// written. Said once: from then on it is [`Keep`](Self::Keep) until the end.
-    ShutWrite,
-    /// Nothing more: it has ended, or can be dropped.
-    Drop,
 }
 
 impl Connection {
@@ -162,7 +156,7 @@ impl Connection {
     /// Also for streams of HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220):
     /// [`check_extended_connect`](crate::handshake::check_extended_connect).
     /// Bytes that the other stack has read beyond its part are the first to
-    /// [`receive`](Self::receive).
+    /// put into the [`Input`](crate::Input::extend_from_slice).
     #[must_use]
     pub fn upgraded(role: Role, config: Config) -> Self {
         let mut connection = Self::new(role, &config);
@@ -188,28 +182,20 @@ impl Connection {
         connection
     }
 
-    /// Takes bytes that the transport delivered and returns what they amount to.
-    ///
-    /// Advances `input` past what it used and unmasks in place, so the buffer's contents are not
-    /// kept. A message that lies in `input` whole is lent from it; one that was cut, by a read or
-    /// into fragments, is gathered and handed over by value. `None` means that all of `input` is
-    /// used: read more. Events do not borrow the connection, so it can be used while they are.
-    ///
-    /// What RFC 6455 wants answered is answered, in [`output`](Self::output), before the event is
-    /// returned; so is a violation of its rules, which is reported as [`Event::Fail`]. After
-    /// [`Event::Close`], [`Event::Fail`], [`Event::Rejected`] or the end of the stream, input is
-    /// used up and ignored (§7.1.7). Empty input is not the end of the stream.
-    ///
-    /// Bind the slice before the loop, as in the example above: `receive(&mut &mut buf[..n])` begins
-    /// with the same bytes each time.
+    /// The next event of `input`, which is advanced past what it used. `None` means that the rest belongs to
+    /// a message that is kept, and that more has to be read.
     #[inline]
-    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+    fn next_event<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
+    ) -> Option<Event<'b>> {
         // What came before a late answer goes first.
-        if self.opening.is_some() {
-            return self.receive_slowly(input);
+        if self.opening.is_some() || *store.kept > 0 {
+            return self.receive_slowly(input, store);
         }
         let Some(event) = self.receiver.take_message(input) else {
-            return self.receive_slowly(input);
+            return self.receive_slowly(input, store);
         };
         let written = self.sender.queue.written();
         self.receiver.heard.note_message(written);
@@ -219,17 +205,11 @@ impl Connection {
         }
     }
 
-    /// The next event that needs no input: a deadline that [`tick`](Self::tick) found missed, or what
-    /// came before a late [`accept`](Self::accept). The same as [`receive`](Self::receive) with empty
-    /// input.
-    pub fn poll_event(&mut self) -> Option<Event<'static>> {
-        self.receive_slowly(&mut &mut [][..])
-    }
-
-    /// The transport has ended, or was dropped: says how the connection ended (§7.1.4 to §7.1.6).
+    /// The transport is gone in both directions, or given up: says how the connection ended (§7.1.4 to
+    /// §7.1.6), as [`Next::Over`](crate::Next::Over) does.
     ///
     /// Forgets pending output, which nobody can write any more. May be called again: the answer
-    /// stays the same.
+    /// stays the same. If only reading has come to its end, call [`read_ended`](Self::read_ended).
     pub fn end_of_stream(&mut self) -> Ending {
         self.end(Reset::No)
     }
@@ -237,48 +217,26 @@ impl Connection {
     /// As [`end_of_stream`](Self::end_of_stream), for a transport that was reset, or failed in another
     /// way, rather than ended: [`Ending::reset`] says so.
     ///
-    /// A write that fails is no reason yet: what the peer sent before may still wait to be read, its
-    /// Close among it. So stop writing, read on until the transport ends or fails, and call this one
-    /// then, whichever it was, because the write had failed. [`end_of_stream`](Self::end_of_stream) is
-    /// for a transport that ended in order.
+    /// A write that fails is no reason yet: that is [`write_failed`](Self::write_failed).
     pub fn transport_reset(&mut self) -> Ending {
         self.end(Reset::Yes)
     }
 
-    /// Says what time it is, by any clock that does not go backwards, and answers at what time to
-    /// call again: the earliest deadline in [`Config`], if there is one. Without calls there are no
-    /// deadlines.
-    ///
-    /// To be called once before the first read, for the time begins to run then; and once in each turn
-    /// of the loop, after what was read has been received, and at the time that it gave. It can cause output, a ping or a Close. When a deadline was missed,
-    /// [`poll_event`](Self::poll_event) or the next [`receive`](Self::receive) returns
-    /// [`Event::Fail`], and [`transport`](Self::transport) says what is left to do.
-    ///
-    /// ```
-    /// use core::time::Duration;
-    /// use sockless::{Config, Connection, Error, Event, Role};
-    ///
-    /// let (interval, timeout) = (Duration::from_secs(30), Duration::from_secs(10));
-    /// let mut ws = Connection::upgraded(Role::Server, Config::default().keepalive(interval, timeout));
-    /// assert_eq!(ws.tick(Duration::ZERO), Some(interval));
-    /// assert_eq!(ws.tick(interval), Some(interval + timeout));
-    /// ws.sent(ws.output().len()); // the ping
-    /// let _ = ws.tick(interval + timeout);
-    /// assert_eq!(ws.poll_event(), Some(Event::Fail(Error::PongTimeout)));
-    /// ```
-    pub fn tick(&mut self, now: Duration) -> Option<Duration> {
-        self.sender.queue.turn();
+    /// Looks at the time, which may queue a ping or a Close, and says when to look again.
+    fn look_at_clock(&mut self, now: Duration) -> Option<Duration> {
         loop {
             let seen = Seen {
                 stage: self.stage(),
                 heard: mem::take(&mut self.receiver.heard),
                 message: self.receiver.message_in_progress(),
                 can_ping: !self.sender.is_in_frame(),
-                is_drained: self.output().is_empty(),
+                is_drained: self.buffered_amount() == 0,
+                holds_memory: self.sender.queue.holds_memory(),
                 written: self.sender.queue.written(),
             };
             match self.receiver.clock.tick(now, &seen) {
                 Verdict::Wait(until) => return until,
+                Verdict::Rest => self.sender.queue.rest(),
                 Verdict::Ping(payload) => match self.sender.send_ping(&payload) {
                     Ok(()) => {
                         let ends_at = self.sender.queue.end();
@@ -296,9 +254,9 @@ impl Connection {
     /// [`Response::default`] is enough; a subprotocol and further headers can be added to it.
     ///
     /// It need not be at once. What the client sends meanwhile is kept, up to
-    /// [`Config::max_early_data`], and comes after the answer with [`poll_event`](Self::poll_event) or
-    /// the next [`receive`](Self::receive); more than that ends the attempt with [`Event::Fail`], and
-    /// then no request waits any more. No deadline covers the caller's own time.
+    /// [`Config::max_early_data`], and comes after the answer; more than that ends the attempt with
+    /// [`Event::Fail`]. An answer to a request that has come to nothing meanwhile is dropped. No deadline covers
+    /// the caller's own time.
     ///
     /// # Errors
     ///
@@ -313,7 +271,7 @@ impl Connection {
             ..
         }) = self.opening.as_deref_mut()
         else {
-            return Err(SendError::NoRequest);
+            return self.late_answer();
         };
         self.sender
             .queue
@@ -355,7 +313,7 @@ impl Connection {
             ..
         }) = self.opening.as_deref_mut()
         else {
-            return Err(SendError::NoRequest);
+            return self.late_answer();
         };
         self.sender
             .queue
@@ -370,54 +328,28 @@ impl Connection {
     /// Where the connection stands.
     #[must_use]
     pub fn state(&self) -> State {
-        if self.is_closed() {
+        if self.is_done() {
             State::Closed
         } else if self.is_connecting() {
             State::Connecting
-        } else if self.sender.is_open() && !self.receiver.is_done() {
+        } else if self.sender.is_open() && !self.receiver.is_done() && !self.is_ended {
             State::Open
         } else {
             State::Closing
         }
     }
 
-    /// What to do with the transport now (§7.1.1). Following it loses neither data nor a Close to a
-    /// reset of the transport, and does not wait without end if there are deadlines.
-    ///
-    /// [`Transport::ShutWrite`] is said once, so that a loop that asks at each turn shuts the write side
-    /// once; a peer that does not end its own side then costs no turns. Do what it says before you ask
-    /// again.
-    ///
-    /// A server ends the transport and a client waits for that, as §7.1.1 wants it. Ending it is
-    /// shutting the write side and reading on: a transport that is dropped with input unread is
-    /// reset, and takes with it what the peer has not read yet.
-    #[must_use]
-    pub fn transport(&mut self) -> Transport {
-        if self.ending.is_some() {
-            return Transport::Drop;
-        }
-        match (self.opening.as_deref(), self.role) {
-            (Some(Opening::Over(_)), Role::Client) => Transport::Drop,
-            _ if self.is_closed() && !mem::replace(&mut self.shut_said, true) => {
-                Transport::ShutWrite
-            }
-            _ => Transport::Keep,
-        }
-    }
-
-    /// Whether nothing is left to write or to wait for, so that the transport can be dropped; but see
-    /// [`transport`](Self::transport) for how to do that gently.
+    /// Whether nothing is left to write or to wait for by the protocol.
     ///
     /// After a closing handshake a server is done once its Close has been written; a client waits
     /// for the server to end the transport (§7.1.1). A connection that failed or was refused is done
     /// once its last bytes have been written.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
+    fn is_done(&self) -> bool {
         if self.ending.is_some() {
             return true;
         }
         // R190: a Close may wait for the end of the frame that is being sent in pieces.
-        if !self.output().is_empty() || self.sender.is_in_frame() {
+        if self.buffered_amount() > 0 || self.sender.is_in_frame() {
             return false;
         }
         match self.opening.as_deref() {
@@ -433,51 +365,10 @@ impl Connection {
     }
 
     /// The time between the last keepalive ping and its pong, to the precision of the calls of
-    /// [`tick`](Self::tick); see [`Config::keepalive`].
+    /// [`poll`](Self::poll); see [`Config::keepalive`].
     #[must_use]
     pub fn round_trip_time(&self) -> Option<Duration> {
         self.receiver.clock.round_trip()
-    }
-
-    /// The two halves of an open connection, for two tasks that share no lock.
-    ///
-    /// The halves have no clock: deadlines rest while it is split, keepalive among them, and a caller
-    /// that wants them needs timers of its own. [`Sender::is_finished`] says when to shut the write side
-    /// of the transport. [`join`](Self::join) puts the halves together again, to ask how the connection
-    /// ended, for example.
-    ///
-    /// # Errors
-    ///
-    /// The connection itself if it is not open, or if what came before a request was answered has not
-    /// been received yet.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the connection is handed back, not reported"
-    )]
-    pub fn split(self) -> Result<(Receiver, Sender), Self> {
-        match self.state() {
-            State::Open if self.opening.is_none() => Ok((self.receiver, self.sender)),
-            _ => Err(self),
-        }
-    }
-
-    /// Puts the halves of one connection together again; those of two make no sense.
-    ///
-    /// Meant for the end of a connection. One that goes on has its deadlines again from the next
-    /// [`tick`](Self::tick): what was received meanwhile counts as received then.
-    #[must_use]
-    pub fn join(mut receiver: Receiver, sender: Sender) -> Self {
-        // The time between is nobody's: what may be missing begins to be missing now.
-        receiver.heard.note_message(u64::MAX - 1);
-        Self {
-            role: sender.role(),
-            receiver,
-            sender,
-            opening: None,
-            unreported: None,
-            ending: None,
-            shut_said: false,
-        }
     }
 
     /// The bytes of memory that are held for what has come of a message that has not ended: what is
@@ -517,7 +408,23 @@ impl Connection {
             opening: None,
             unreported: None,
             ending: None,
-            shut_said: false,
+            is_unflushed: false,
+            is_shut: false,
+            is_broken: false,
+            is_stuck: false,
+            is_ended: false,
+            back_pressure: config.back_pressure,
+        }
+    }
+
+    /// Whoever answers a request that has come to nothing meanwhile is only late: nothing is sent.
+    fn late_answer(&self) -> Result<(), SendError> {
+        match self.opening.as_deref() {
+            Some(Opening::Over(over)) if over.error.is_some() && self.role == Role::Server => {
+                Ok(())
+            }
+            None if self.ending.as_ref().is_some_and(|ending| !ending.opened) => Ok(()),
+            _ => Err(SendError::NoRequest),
         }
     }
 
@@ -541,17 +448,18 @@ impl Connection {
             }) => Stage::Caller,
             Some(Opening::Request { .. } | Opening::Response(_)) => Stage::Handshake,
             Some(Opening::Over(_)) if self.role == Role::Client => Stage::Over,
-            _ if self.sender.is_open() && !self.receiver.is_done() => Stage::Open,
+            _ if self.sender.is_open() && !self.receiver.is_done() && !self.is_ended => Stage::Open,
             _ => Stage::Closing,
         }
     }
 
     /// Everything that is not a whole message in the input.
     #[inline(never)]
-    fn receive_slowly<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        if let Some(event) = self.unreported.take() {
-            return Some(*event);
-        }
+    fn receive_slowly<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
+    ) -> Option<Event<'b>> {
         if self.opening.is_some() {
             if !input.is_empty() {
                 self.receiver.heard.note(self.sender.queue.written());
@@ -560,13 +468,17 @@ impl Connection {
                 return Some(event);
             }
         }
-        self.receive_frames(input)
+        self.receive_frames(input, store)
     }
 
-    fn receive_frames<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
+    fn receive_frames<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
+    ) -> Option<Event<'b>> {
         let written = self.sender.queue.written();
         self.receiver
-            .receive_with(input, written, |reply| self.sender.reply(reply))
+            .receive_with(input, store, written, |reply| self.sender.reply(reply))
     }
 
     fn fail<'b>(&mut self, error: Error) -> Event<'b> {
@@ -611,7 +523,7 @@ impl Connection {
             // R199 (§7.1.4): only if ours has left too.
             clean: close.is_some() && self.sender.close_sent(),
             truncated,
-            reset: matches!(reset, Reset::Yes),
+            reset: matches!(reset, Reset::Yes) || self.is_broken,
             opened: self.is_opened(),
             closed_first: self.sender.closed_first(),
             sent_code: self.sender.sent_code(),
@@ -629,7 +541,9 @@ impl Connection {
     fn open(&mut self) {
         self.opening = None;
         self.receiver.open();
-        self.sender.open();
+        if !self.is_broken {
+            self.sender.open();
+        }
     }
 
     /// Connecting → Closing: answered, refused or failed; Closed once the answer is written.

@@ -68,10 +68,16 @@ pub enum Error {
     PongTimeout,
     /// A message took longer than [`Config::message_timeout`](crate::Config::message_timeout).
     MessageTimeout,
+    /// The peer took none of what waits to be written for longer than
+    /// [`Config::write_timeout`](crate::Config::write_timeout).
+    WriteTimeout,
     /// The closing took longer than [`Config::close_timeout`](crate::Config::close_timeout) (§7.1.1).
     CloseTimeout,
     /// Not the peer's fault: the source of entropy failed while a reply had to be masked (§5.3).
     Entropy,
+    /// Not the peer's fault: a message had begun in one [`Input`](crate::Input), and another was given
+    /// for its rest, or the same one to another connection meanwhile.
+    WrongInput,
 }
 
 impl Error {
@@ -99,9 +105,11 @@ impl Error {
             Self::FrameTooLarge | Self::MessageTooLarge | Self::RatioTooHigh => {
                 Some(CloseCode::MESSAGE_TOO_BIG)
             }
-            Self::TooManyFragments | Self::MessageTimeout => Some(CloseCode::POLICY_VIOLATION),
+            Self::TooManyFragments | Self::MessageTimeout | Self::WriteTimeout => {
+                Some(CloseCode::POLICY_VIOLATION)
+            }
             Self::IdleTimeout | Self::NoMessageTimeout => Some(CloseCode::GOING_AWAY),
-            Self::PongTimeout | Self::Entropy => Some(CloseCode::INTERNAL_ERROR),
+            Self::PongTimeout | Self::Entropy | Self::WrongInput => Some(CloseCode::INTERNAL_ERROR),
         }
     }
 }
@@ -134,7 +142,9 @@ impl Error {
             Self::NoMessageTimeout => "no message for too long",
             Self::PongTimeout => "nothing received after a ping",
             Self::MessageTimeout => "message not complete in time",
+            Self::WriteTimeout => "nothing read for too long",
             Self::CloseTimeout => "not closed in time",
+            Self::WrongInput => "message continued in another buffer",
             Self::Entropy => "no entropy for a mask",
         }
     }
@@ -166,10 +176,6 @@ impl From<HandshakeError> for Error {
 pub enum SendError {
     /// The opening handshake is not complete (RFC 6455 §4.1).
     Connecting,
-    /// A Close frame was sent or received, the connection failed, or its transport ended (§5.5.1). No
-    /// reason to leave the loop: after a close of your own the peer's messages still come, and that Close
-    /// may not be written yet.
-    Closed,
     /// A ping or pong with more than 125 bytes of payload (§5.5).
     ControlTooLong,
     /// A close reason of more than 123 bytes (§5.5); see
@@ -195,7 +201,7 @@ pub enum SendError {
     NoRequest,
     /// The request that waits is not one for a WebSocket, so it cannot be accepted.
     NotUpgrade,
-    /// The response's subprotocol is not one that the request offers (§4.2.2).
+    /// The response's subprotocol was chosen for another request, and this one does not offer it (§4.2.2).
     SubprotocolNotOffered,
     /// The status does not fit the answer: an acceptance is 101, a refusal 300 to 599, the answer to
     /// a plain request 200 to 599.
@@ -208,7 +214,6 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connecting => "the opening handshake is not complete",
-            Self::Closed => "the connection is closing or closed",
             Self::ControlTooLong => "payload of a control frame above 125 bytes",
             Self::ReasonTooLong => "close reason above 123 bytes",
             Self::ClientCloseCode => "close code 1010 is for clients only",

@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::frame::{Header, Role};
 use crate::handshake::{Request, Response};
 
-/// What the peer did, as [`Connection::receive`](crate::Connection::receive) reports it.
+/// What the peer did, as [`Connection::poll`](crate::Connection::poll) reports it.
 ///
 /// Everything that RFC 6455 wants answered has been answered by the time the event is seen, except
-/// [`Request`](Self::Request). `'b` is the life of the caller's input buffer: payloads are lent from
+/// [`Request`](Self::Request). `'b` is the life of the [`Input`](crate::Input): payloads are lent from
 /// it where they lie in it whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,8 +60,7 @@ pub enum Event<'b> {
     Pong(Cow<'b, [u8]>),
     /// The peer's Close, already answered with its code (§5.5.1); to answer otherwise, call
     /// [`close`](crate::Connection::close) now. The last event, but not the end of the loop: the
-    /// answer is lost if it does not go on until [`Transport::Drop`](crate::Transport::Drop) or the end
-    /// of the transport.
+    /// answer is lost if it does not go on until [`Next::Over`](crate::Next::Over).
     Close(Close),
     /// The peer broke a rule or a limit; the Close frame or HTTP response that says so is queued
     /// (§7.1.7). The last event, after which the loop goes on as after [`Close`](Self::Close), or the

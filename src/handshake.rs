@@ -35,14 +35,14 @@
 //!
 //! | HTTP/2 | HTTP/3 | [`Connection`](crate::Connection) |
 //! |---|---|---|
-//! | `END_STREAM` came | FIN came | [`end_of_stream`](crate::Connection::end_of_stream) |
+//! | `END_STREAM` came | FIN came | [`read_ended`](crate::Connection::read_ended) |
 //! | `RST_STREAM` came, or the HTTP connection is lost | `RESET_STREAM` came, or that | [`transport_reset`](crate::Connection::transport_reset) |
-//! | send `END_STREAM`, read on | send FIN, read on | [`Transport::ShutWrite`](crate::Transport::ShutWrite) |
-//! | `RST_STREAM` with `CANCEL`, unless both have ended | `H3_REQUEST_CANCELLED`, unless that | [`Transport::Drop`](crate::Transport::Drop), or to give up |
+//! | send `END_STREAM`, read on | send FIN, read on | [`Write::Shutdown`](crate::Write::Shutdown) |
+//! | `RST_STREAM` with `CANCEL`, unless both have ended | `H3_REQUEST_CANCELLED`, unless that | [`Next::Over`](crate::Next::Over), or to give up |
 //!
-//! So an end without a closing handshake is 1006 here as well. After a clean one a client, for which
-//! `end_of_stream` is the last word, ends its own side of the stream too. Flow control is the transport's
-//! as ever: give back the window of what was [received](crate::Connection::receive), and take from
+//! So an end without a closing handshake is 1006 here as well. After a clean one either side ends its own side of the
+//! stream too. Flow control is the transport's
+//! as ever: give back the window of what [`poll`](crate::Connection::poll) has used, and take from
 //! [`output`](crate::Connection::output) no more than the peer's window has room for.
 //!
 //! [RFC 8441]: https://www.rfc-editor.org/rfc/rfc8441

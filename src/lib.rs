@@ -7,78 +7,53 @@
 //!
 //! # The loop
 //!
-//! Every adapter is this loop; here on a blocking socket, and the same with `.await` on an
-//! asynchronous one.
+//! A loop asks one question, [`Connection::poll`], and does what it is told: handle an event, do I/O, or
+//! stop. This one is complete, for a blocking socket; it has deadlines, back-pressure, and an end that
+//! loses nothing, because all of that is in the answers.
 //!
 #![cfg_attr(feature = "std", doc = "```no_run")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
-//! use std::io::{Read, Write};
+//! use std::io;
 //! use std::net::{Shutdown, TcpStream};
+//! use std::time::Instant;
 //!
-//! use sockless::{Config, Connection, Ending, Event, Response, SendError, State, Transport};
+//! use sockless::{Config, Connection, Ending, Event, Input, Next, Response, SendError};
 //!
-//! fn echo(mut stream: TcpStream) -> Result<Ending, SendError> {
-//!     let mut ws = Connection::server(Config::default());
-//!     let mut buf = [0; 16 * 1024];
-//!     let mut is_broken = false;
-//!     loop {
-//!         while !ws.output().is_empty() && !is_broken {
-//!             match stream.write(ws.output()) {
-//!                 Ok(n) => ws.sent(n),
-//!                 Err(_) => is_broken = true, // what the peer sent before is still to be read
-//!             }
-//!         }
-//!         match ws.transport() {
-//!             Transport::Keep => {}
-//!             Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-//!             Transport::Drop => return Ok(ws.end_of_stream()),
-//!         }
-//!         let n = match stream.read(&mut buf) {
-//!             Ok(0) if !is_broken => return Ok(ws.end_of_stream()), // clean or not, and why
-//!             Ok(0) | Err(_) => return Ok(ws.transport_reset()),
-//!             Ok(n) => n,
-//!         };
-//!         let mut input = &mut buf[..n];
-//!         while let Some(event) = ws.receive(&mut input) {
-//!             match event {
-//!                 Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-//!                 Event::Request(_) => ws.accept(Response::default())?,
-//!                 Event::Text(text) => ws.send_text(&text)?,
-//!                 Event::Binary(data) => ws.send_binary(&data)?,
-//!                 _ => {} // pings, closes and violations are answered already
-//!             }
-//!         }
-//!     }
+#![doc = include_str!("docs/loops/blocking.rs")]
+//!
+//! /// An echo server: `echo(&mut stream)` for each connection that a listener accepts.
+//! fn echo(stream: &mut TcpStream) -> io::Result<Ending> {
+//!     let ws = Connection::server(Config::default().back_pressure());
+//!     converse(stream, ws, |ws, event| match event {
+//!         Event::Request(_) => ws.accept(Response::default()),
+//!         Event::Text(text) => ws.send_text(text),
+//!         Event::Binary(data) => ws.send_binary(data),
+//!         _ => Ok(()), // pings, closes and violations have been answered
+//!     })
 //! }
 //! ```
 //!
-//! This one has no deadlines; [a client](_cookbook#a-client) in the cookbook has everything. The arm for
-//! [`State::Closing`] is for those who call [`Connection::close`]: the peer's next message may be in the
-//! same read, to answer it is [`SendError::Closed`], and to leave then would lose the Close.
+//! It reads nothing while output waits, as one blocking thread has to, so it is for an end that answers; where both
+//! ends may send much at once there are [two threads](_cookbook#two-threads), or loops that do not block.
 //!
-//! A client begins with [`Connection::client`] and otherwise does the same. Complete programs are
-//! `examples/echo_std.rs` and `examples/client_std.rs`; the [cookbook](_cookbook) has the loop for TLS,
-//! HTTP stacks, tokio and two tasks.
+//! A client begins with [`Connection::client`] and otherwise does the same. The [cookbook](_cookbook) has the
+//! loop for tokio, mio and io_uring, and `examples/` a whole program for each.
 //!
 //! # Three concepts
 //!
-//! **Input is the caller's.** [`Connection::receive`] advances a slice of yours past what it used, and
-//! unmasks in it. A message that lies in it whole is lent from it; any other is gathered and handed over
-//! by value. One buffer can serve every connection of a thread, and an idle connection holds none.
+//! **Input** is memory that you own: an [`Input`]. Your transport reads into it, and
+//! [`poll`](Connection::poll) takes events out of it. A message that lies in it whole is lent from it, without a
+//! copy, and a short one that a read cut stays there until it does; any other is gathered and handed over by value. An `Input` belongs
+//! to one connection, or serves all connections of a thread ([`Input::shared`]).
 //!
-//! **Events** say what the peer did, after it has been answered. They do not borrow the connection, so
-//! it can be used while they are looked at. A violation is an event too, [`Event::Fail`], and never an
-//! error that could leave the loop before its Close is written. The loop goes on after the last event,
-//! until [`Transport::Drop`] or the end of the transport: the answer is still to be written. Errors ([`SendError`]) are for what the
-//! caller does wrong; then nothing has changed.
+//! **Events** say what the peer did, after it has been answered. They borrow the `Input` and not the
+//! connection, so you can send while you handle them. A violation is an event too, [`Event::Fail`]. Errors
+//! ([`SendError`]) are for what you do wrong; then nothing has changed. What you send too late, after a Close
+//! or a failure, is dropped and is no error.
 //!
-//! **Output** is kept in the connection until [`Connection::sent`] says how much of it was written, for
-//! receiving can cause output. So partial writes, batching and cancelled futures need no care, and
-//! back-pressure is a number: [`Connection::buffered_amount`]. A caller that stops reading while that is
-//! high stops its peer as well; what the connection queues by itself is bounded.
-//!
-//! Two more methods, for those who want them: [`Connection::tick`] for deadlines, and
-//! [`Connection::transport`] for an end that loses nothing.
+//! **Output** is kept in the connection until you report how much of it was written, or that writing failed. So
+//! partial writes, batching and cancelled futures need no care. Back-pressure is
+//! [`Config::back_pressure`] for what answers the peer, and [`Io::send`] for what sends of its own accord.
 //!
 //! # The life of a connection
 //!
@@ -107,13 +82,12 @@
 //!            │ * a server: it has written and received a Close
 //!            ▼ * a client: the server has ended the transport
 //!   ┌──────────────────── State::Closed ───────────────────┐
-//!   │ Transport::ShutWrite, and read on to the end; then   │
-//!   │ Transport::Drop                                      │
+//!   │ Write::Shutdown, and read on to the end; then        │
+//!   │ Next::Over                                           │
 //!   └──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! From every state [`Connection::end_of_stream`] and [`Connection::transport_reset`] lead to Closed, and
-//! say how it ended: [`Ending`].
+//! The end of the transport leads from every state to Closed. [`Next::Over`] says how it ended: [`Ending`].
 //!
 //! `Event::Request` is the only event that waits for an answer of yours. `Event::Close`, `Event::Fail` and
 //! `Event::Rejected` are each the last one.
@@ -121,16 +95,16 @@
 //! # A byte's way
 //!
 //! ```text
-//!  read ─▶ your buffer ─▶ receive
+//!  read ─▶ Input ─▶ poll
 //!    connecting ────────────────▶ head, checks ───▶ Request, Open, Rejected
-//!    a whole message is in it ──▶ unmask, UTF-8 ──▶ Text, Binary (lent from it)
+//!    a message in one frame ────▶ unmask, UTF-8 ──▶ Text, Binary (lent from it)
 //!    anything else ─▶ frame ─┬──▶ message ────────▶ Text, Binary (gathered)
 //!                            └──▶ control frame ──▶ Ping, Pong, Close
 //!                                   │ the answer
 //!                                   ▼
 //!  send_text ─▶ deflate, if agreed ─▶ frame, mask ─▶ queue ─▶ output ─▶ write
 //!                                                      ▲                  │
-//!                                                      └───── sent(n) ────┘
+//!                                                      └──── on_write ────┘
 //! ```
 //!
 //! [The design](_design) has the same with file names, and the reasons.
@@ -165,13 +139,14 @@
 //! | [`max_frame_size`](Config::max_frame_size) | that of the message | judged at the header, and memory follows what has arrived | 1009 |
 //! | [`max_message_size`](Config::max_message_size) | 16 MiB | what a peer can make this end gather, and hold while it does; inflated size if compressed | 1009 |
 //! | [`max_fragments`](Config::max_fragments) | 131,072 | fragments cost no memory, so this ends only messages that never end | 1008 |
-//! | [`high_water_mark`](Config::high_water_mark) | 64 KiB | a peer that pings and does not read: above it only its latest ping is answered | fewer pongs |
+//! | [`high_water_mark`](Config::high_water_mark) | 64 KiB | a peer that pings and does not read: above it only its latest ping is answered, and with [`back_pressure`](Config::back_pressure) nothing is read | fewer pongs |
 //! | [`max_head_size`](Config::max_head_size) | 16 KiB | cookies and tokens have room; what the handshake may gather | 431, or failure |
 //! | [`max_headers`](Config::max_headers) | 100 | more than browsers and proxies send | 431, or failure |
 //! | [`max_interim_responses`](Config::max_interim_responses) | 8 | a client skips 100, 102 and 103, but not without end | failure |
 //! | [`max_response_body`](Config::max_response_body) | 16 KiB | the text of a refusal, for people | cut |
 //! | [`max_early_data`](Config::max_early_data) | 64 KiB | what a client sends before its request is answered | failure |
 //! | [`handshake_timeout`](Config::handshake_timeout) | 30 s | a slow network, not a peer that sends a byte a minute | 408, or failure |
+//! | [`write_timeout`](Config::write_timeout) | 60 s | a peer that does not read | 1008 |
 //! | [`close_timeout`](Config::close_timeout) | 10 s | the Close is behind what is queued | the transport is dropped |
 //! | [`keepalive`](Config::keepalive) | off | whether pings are wanted depends on who pays for them | 1011 |
 //! | [`idle_timeout`](Config::idle_timeout) | off | silence is normal for some protocols | 1001 |
@@ -179,13 +154,14 @@
 //! | [`message_timeout`](Config::message_timeout) | off | depends on the size of messages | 1008 |
 //! | `DeflateConfig::max_ratio` | off | `max_message_size` bounds inflating already | 1009 |
 //!
-//! Times take effect by [`Connection::tick`] alone. What you send has no limit:
-//! [`Connection::buffered_amount`] is for you to watch.
+//! Times are counted by what you tell [`Connection::poll`]. What you send has no limit: heed [`Io::send`], or watch
+//! [`Connection::buffered_amount`].
 //!
 //! # What it does not do
 //!
 //! * No I/O, no TLS, no DNS, no proxies: that is the loop's surroundings.
-//! * No `Stream`, `Sink`, `AsyncRead` or connection type of a runtime.
+//! * No `Stream`, `Sink`, `AsyncRead` or connection type of a runtime: `sockless-tokio`, in `examples/stream_sink`, has
+//!   them for tokio.
 //! * No text of HTTP/2 or HTTP/3: their stack makes the stream, [`handshake`] has the checks.
 //! * No redirects, cookies or routing, and of authentication only Basic: a client hands you the response, a server the request.
 //! * No decoding of `%` escapes in paths and queries.
@@ -218,6 +194,7 @@ mod event;
 mod fast;
 pub mod frame;
 pub mod handshake;
+mod input;
 pub mod mask;
 mod message;
 mod prepared;
@@ -226,9 +203,11 @@ pub mod utf8;
 pub use backoff::Backoff;
 pub use close::{Close, CloseCode};
 pub use config::{Config, Delivery, Entropy, PongMode};
-pub use connection::receiver::{Obligation, Receiver};
-pub use connection::sender::{Fin, Sender};
-pub use connection::{Connection, State, Transport};
+#[cfg(feature = "std")]
+pub use connection::poll::OutputSlices;
+pub use connection::poll::{Io, Next, Write};
+pub use connection::sender::Fin;
+pub use connection::{Connection, State};
 #[cfg(feature = "deflate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use deflate::{Compression, DeflateConfig};
@@ -236,6 +215,7 @@ pub use error::{EntropyError, Error, SendError};
 pub use event::{Ending, Event};
 pub use frame::Role;
 pub use handshake::{ClientRequest, Request, Response};
+pub use input::Input;
 pub use prepared::Prepared;
 
 // Pages, of which users compile nothing.

@@ -105,6 +105,26 @@ impl Assembler {
         Ok(())
     }
 
+    /// Gathers the message that begins with the frame `header` in memory that is at hand, if that fits: no
+    /// more than the message may have, and no more than twice what it is known to have.
+    pub(crate) fn use_spare(&mut self, header: &Header, spare: &mut Vec<u8>) {
+        let is_known = header.fin && !header.rsv1;
+        let least = u64::try_from(spare.capacity() / 2).unwrap_or(u64::MAX);
+        let fits = spare.capacity() > 0
+            && spare.capacity() <= self.limits.max_message_size
+            && (!is_known || header.payload_len >= least);
+        if header.opcode == Opcode::Continuation || !fits {
+            return;
+        }
+        match &mut self.message {
+            Message::None => {}
+            Message::Binary(data) => *data = core::mem::take(spare),
+            Message::Text(text, _) => {
+                *text = String::from_utf8(core::mem::take(spare)).unwrap_or_default();
+            }
+        }
+    }
+
     /// Adds a piece of the frame in progress. `rest` is how much of the message is still to come, as
     /// far as that is known: the rest of the last frame, or `u64::MAX` before it.
     pub(crate) fn push(&mut self, piece: &[u8], rest: u64) -> Result<(), Error> {
@@ -262,13 +282,9 @@ impl Assembler {
         limit
     }
 
-    /// The number of the message in progress.
-    pub(crate) const fn in_progress(&self) -> Option<u32> {
-        if self.is_idle() {
-            None
-        } else {
-            Some(self.number)
-        }
+    /// The number of the message that began last.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
     }
 
     /// Forgets the message in progress and gives its memory back.

@@ -9,12 +9,33 @@ use core::time::Duration;
 
 use common::*;
 use counting::measured;
-use sockless::{Config, Connection, Error, Event, Fin, Role};
+use sockless::{Config, Connection, Error, Event, Fin, Input, Next, Role};
+
+/// An input with all of its memory, so that it takes none later, and keeps nothing.
+fn input(size: usize) -> Input {
+    let mut input = Input::shared(size);
+    let _ = input.space();
+    input
+}
+
+/// An open connection whose clock runs.
+fn running(role: Role, config: Config) -> Connection {
+    let mut ws = open(role, config);
+    let _ = ws.tick(Duration::ZERO);
+    let some = Duration::from_nanos(1);
+    feed_at(&mut ws, some, &frame(peer(role), FIN | TEXT, b"busy"));
+    ws.send_ping(b"").unwrap();
+    let _ = ws.tick(some);
+    drain(&mut ws);
+    assert!(ws.tick(some).is_some(), "it may rest");
+    ws
+}
 
 /// The number of messages in `wire`, with no memory of the test's own.
-fn receive(ws: &mut Connection, mut wire: &mut [u8]) -> usize {
+fn receive(ws: &mut Connection, input: &mut Input, wire: &[u8]) -> usize {
+    input.extend_from_slice(wire);
     let mut messages = 0;
-    while let Some(event) = ws.receive(&mut wire) {
+    while let Next::Event(event) = ws.poll(input, Duration::ZERO) {
         assert!(!matches!(event, Event::Fail(_)), "{event:?}");
         messages += usize::from(matches!(event, Event::Text(_) | Event::Binary(_)));
     }
@@ -39,8 +60,9 @@ fn r251_whole_messages_allocate_nothing() {
                 wire.extend(frame(peer(role), FIN | opcode, &vec![b'a'; len]));
             }
         }
-        let mut ws = open(role, Config::default());
-        let (messages, total) = measured(|| receive(&mut ws, &mut wire));
+        let mut ws = running(role, Config::default());
+        let mut input = input(wire.len());
+        let (messages, total) = measured(|| receive(&mut ws, &mut input, &wire));
         assert_eq!(messages, 18);
         assert_eq!(total.calls, 0);
     }
@@ -55,14 +77,15 @@ fn r251_t06_header_that_announces_the_limit() {
             // The start of what was announced: as of a frame that is shorter.
             let sample = frame(peer(role), first, &[b'a'; 1000]);
             wire.extend(&sample[sample.len() - 1000..]);
-            let mut ws = open(role, Config::default());
-            let (head, payload) = wire.split_at_mut(head);
-            let (_, total) = measured(|| receive(&mut ws, head));
+            let mut ws = running(role, Config::default());
+            let mut input = input(4096);
+            let (head, payload) = wire.split_at(head);
+            let (_, total) = measured(|| receive(&mut ws, &mut input, head));
             assert!(total.peak <= 64, "{total:?}");
-            let (few, rest) = payload.split_at_mut(10);
-            let (_, total) = measured(|| receive(&mut ws, few));
+            let (few, rest) = payload.split_at(10);
+            let (_, total) = measured(|| receive(&mut ws, &mut input, few));
             assert!(total.peak <= 64, "{total:?}");
-            let (_, total) = measured(|| receive(&mut ws, rest));
+            let (_, total) = measured(|| receive(&mut ws, &mut input, rest));
             assert!(total.peak <= 4096, "{total:?}");
         }
     }
@@ -74,12 +97,17 @@ fn r251_t06_header_that_announces_the_limit() {
 fn r251_memory_follows_what_arrived() {
     for role in ROLES {
         for read in [1, 100, 4096] {
-            let mut ws = open(role, Config::default());
-            receive(&mut ws, &mut header(peer(role), FIN | BINARY, 16 << 20));
+            let mut ws = running(role, Config::default());
+            let mut input = input(4096);
+            receive(
+                &mut ws,
+                &mut input,
+                &header(peer(role), FIN | BINARY, 16 << 20),
+            );
             let mut arrived = 0;
             let ((), total) = measured(|| {
                 while arrived < 200_000 {
-                    receive(&mut ws, &mut [0; 4096][..read]);
+                    receive(&mut ws, &mut input, &[0; 4096][..read]);
                     arrived += read;
                 }
             });
@@ -109,7 +137,8 @@ fn r394_t69_an_unfinished_message_holds_the_limit_at_most() {
                     (limit, 100),
                 ] {
                     let config = Config::default().max_message_size(limit);
-                    let mut ws = open(role, config);
+                    let mut ws = running(role, config);
+                    let mut input = input(read);
                     let mut rest = limit - 1;
                     let mut opening = opcode;
                     let mut wire = Vec::new();
@@ -127,8 +156,8 @@ fn r394_t69_an_unfinished_message_holds_the_limit_at_most() {
                         (opening, rest) = (CONTINUATION, rest - len);
                     }
                     let ((), total) = measured(|| {
-                        for piece in wire.chunks_mut(read) {
-                            assert_eq!(receive(&mut ws, piece), 0);
+                        for piece in wire.chunks(read) {
+                            assert_eq!(receive(&mut ws, &mut input, piece), 0);
                         }
                     });
                     let bound = isize::try_from(limit).unwrap();
@@ -140,10 +169,10 @@ fn r394_t69_an_unfinished_message_holds_the_limit_at_most() {
                         true => &end[end.len() - 1..],
                         false => &end,
                     };
-                    assert_eq!(receive(&mut ws, &mut end.to_vec()), 1);
+                    assert_eq!(receive(&mut ws, &mut input, end), 1);
                     // R251: what the last one came to is not reserved for the next.
-                    let mut little = frame(peer(role), BINARY, b"x");
-                    let (_, total) = measured(|| receive(&mut ws, &mut little));
+                    let little = frame(peer(role), BINARY, b"x");
+                    let (_, total) = measured(|| receive(&mut ws, &mut input, &little));
                     assert!(total.peak <= 64, "{case}, then {total:?}");
                 }
             }
@@ -163,31 +192,28 @@ fn r253_t12_tiny_fragments_are_linear() {
         (Role::Client, 63),
     ] {
         let config = Config::default().max_fragments(u32::MAX);
-        let mut ws = open(role, config);
-        receive(&mut ws, &mut frame(peer(role), TEXT, b""));
+        let mut ws = running(role, config);
         let bytes = text.repeat(size);
-        let mut wire: Vec<u8> = bytes
+        let wire: Vec<u8> = bytes
             .as_bytes()
             .chunks(size)
             .flat_map(|part| frame(peer(role), CONTINUATION, part))
             .collect();
-        // Unmasking changes the input, so each round has its copy.
-        let mut copy = wire.clone();
+        let mut input = input(wire.len());
+        receive(&mut ws, &mut input, &frame(peer(role), TEXT, b""));
         let (rounds, total) = measured(|| {
             let rounds = TOTAL / bytes.len();
             for _ in 0..rounds {
-                copy.copy_from_slice(&wire);
-                receive(&mut ws, &mut copy);
+                receive(&mut ws, &mut input, &wire);
             }
             rounds
         });
         assert!(total.calls <= 40, "{size}: {total:?}");
         assert!(total.asked <= 5 * TOTAL, "{size}: {total:?}");
         assert!(total.held <= 2 * isize::try_from(TOTAL).unwrap());
-        wire = frame(peer(role), FIN, b"");
-        let mut input = &mut wire[..];
-        match ws.receive(&mut input) {
-            Some(Event::Text(text)) => assert_eq!(text.len(), rounds * bytes.len()),
+        input.extend_from_slice(&frame(peer(role), FIN, b""));
+        match ws.poll(&mut input, Duration::ZERO) {
+            Next::Event(Event::Text(text)) => assert_eq!(text.len(), rounds * bytes.len()),
             other => panic!("{other:?}"),
         }
     }
@@ -198,17 +224,18 @@ fn r253_t12_tiny_fragments_are_linear() {
 fn r159_t11_empty_fragments_hold_nothing() {
     for role in ROLES {
         for first in [TEXT, BINARY] {
-            let mut ws = open(role, Config::default());
+            let mut ws = running(role, Config::default());
             let mut wire = frame(peer(role), first, b"");
             wire.extend(frame(peer(role), CONTINUATION, b"").repeat(100_000));
-            let (_, total) = measured(|| receive(&mut ws, &mut wire));
+            let mut input = input(wire.len());
+            let (_, total) = measured(|| receive(&mut ws, &mut input, &wire));
             assert!(total.peak <= 64, "{total:?}");
-            let mut wire = frame(peer(role), CONTINUATION, b"").repeat(100_000);
-            let mut input = &mut wire[..];
+            let wire = frame(peer(role), CONTINUATION, b"").repeat(100_000);
+            input.extend_from_slice(&wire);
             let (failed, total) = measured(|| {
                 matches!(
-                    ws.receive(&mut input),
-                    Some(Event::Fail(Error::TooManyFragments))
+                    ws.poll(&mut input, Duration::ZERO),
+                    Next::Event(Event::Fail(Error::TooManyFragments))
                 )
             });
             assert!(failed);
@@ -232,16 +259,13 @@ fn r251_idle_connection_after_traffic() {
             .concat();
             let ping = frame(peer(role), FIN | PING, &[b'p'; 125]);
             let config = Config::default().entropy(entropy).high_water_mark(200);
+            let mut input = input(fragments.len());
             let (_ws, total) = measured(|| {
                 let mut ws = Connection::upgraded(role, config);
                 for read in [whole.len(), 1000, 3] {
                     for wire in [&whole, &fragments, &ping] {
                         for part in wire.chunks(read) {
-                            let mut copy = part.to_vec();
-                            let mut input = &mut copy[..];
-                            while let Some(event) = ws.receive(&mut input) {
-                                drop(event);
-                            }
+                            receive(&mut ws, &mut input, part);
                         }
                         ws.send_binary(&message).unwrap();
                         ws.send_binary_part(&message, Fin::More).unwrap();
@@ -253,10 +277,10 @@ fn r251_idle_connection_after_traffic() {
                         }
                     }
                 }
-                // Two turns of the loop in which nothing is written: it is idle.
-                for _ in 0..2 {
-                    let _ = ws.tick(Duration::ZERO);
-                }
+                // A second in which nothing happens: it is idle, and nobody has to wake it.
+                let until = ws.tick(Duration::ZERO);
+                assert_eq!(until, Some(Duration::from_secs(1)));
+                assert_eq!(ws.tick(Duration::from_secs(1)), None);
                 ws
             });
             // A client has the masks of its next frames as well.
@@ -294,14 +318,12 @@ fn r174_t26_ping_flood() {
             for (mark, backlog) in [(0, 0), (1000, 0), (1000, 5000), (64 << 10, 0)] {
                 let config = Config::default().high_water_mark(mark);
                 let mut ws = open(role, config);
-                ws.send_binary(&vec![0; backlog]).unwrap();
+                ws.send_binary(vec![0; backlog]).unwrap();
                 let ping = frame(peer(role), FIN | PING, &[b'p'; 125]);
-                let mut copy = ping.clone();
+                let mut input = input(ping.len());
                 let ((), total) = measured(|| {
                     for _ in 0..5000 {
-                        copy.copy_from_slice(&ping);
-                        let mut input = &mut copy[..];
-                        assert!(matches!(ws.receive(&mut input), Some(Event::Ping(_))));
+                        assert_eq!(receive(&mut ws, &mut input, &ping), 0);
                         // Never all of it: something always waits.
                         let some = drained.min(ws.buffered_amount() - 1);
                         ws.sent(some.min(ws.output().len()));

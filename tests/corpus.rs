@@ -98,16 +98,21 @@ fn every_target_is_everywhere() {
 /// What the fuzzers found, as it would be met.
 mod found {
     use super::checks::wire;
-    use sockless::{Config, Connection, Delivery, Error, Event, Fin, Response, Role};
+    use core::time::Duration;
+    use sockless::{Config, Connection, Delivery, Error, Event, Fin, Input, Next, Response, Role};
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Version: 13\r\n\r\n";
 
     fn feed(ws: &mut Connection, bytes: &[u8]) -> Vec<Event<'static>> {
-        let mut bytes = bytes.to_vec();
-        let mut input = &mut bytes[..];
-        core::iter::from_fn(|| ws.receive(&mut input).map(Event::into_owned)).collect()
+        let mut input = Input::shared(bytes.len());
+        input.extend_from_slice(bytes);
+        core::iter::from_fn(|| match ws.poll(&mut input, Duration::ZERO) {
+            Next::Event(event) => Some(event.into_owned()),
+            _ => None,
+        })
+        .collect()
     }
 
     fn text(payload: &str) -> Vec<u8> {

@@ -202,7 +202,7 @@ fn r398_memory_of_the_form() {
     let config = Config::default().deflate(deflate.clone());
     let mut all = members(64, &config);
     // The compressor that waits is nobody's.
-    all[0].send_text(&prose(2, 2000)).unwrap();
+    all[0].send_text(prose(2, 2000)).unwrap();
     let (message, ready) = measured(|| Prepared::text(prose(1, 20_000)));
     let ((), total) = measured(|| {
         for ws in &mut all {

@@ -556,7 +556,7 @@ fn r348_t45_t14_limit_of_what_is_inflated() {
             no_takeover(),
             Config::default().deflate(sockless::DeflateConfig::new().level(9)),
         );
-        ws.send_binary(&vec![0; len]).unwrap();
+        ws.send_binary(vec![0; len]).unwrap();
         parse(Role::Server, &drain(&mut ws)).remove(0).payload
     };
     for limit in [100, 1000, 16383, 16384, 16385, 100_000] {
@@ -646,7 +646,7 @@ fn t45_limit_of_the_ratio() {
     // However tame the start was.
     let config = Config::default().deflate(eager().max_ratio(2));
     let mut ws = open_with(Role::Server, no_takeover(), config.clone());
-    ws.send_binary(&[noise(1, 200_000), vec![0; 900_000]].concat())
+    ws.send_binary([noise(1, 200_000), vec![0; 900_000]].concat())
         .unwrap();
     let payload = parse(Role::Server, &drain(&mut ws)).remove(0).payload;
     let mut ws = open_with(Role::Client, plain(), config);
@@ -779,7 +779,7 @@ fn t53_capacity_of_what_is_inflated() {
         for len in [
             100, 1000, 2000, 10_000, 16_383, 16_384, 20_000, 50_000, 100_000,
         ] {
-            sender.send_text(&prose(1, len)).unwrap();
+            sender.send_text(prose(1, len)).unwrap();
             let mut wire = drain(&mut sender);
             let Some(Event::Text(text)) = ws.receive(&mut &mut wire[..]) else {
                 panic!("no text");
@@ -840,7 +840,7 @@ fn r336_parts_of_compressed_messages() {
                 Config::default().fragment_size(1000).deflate(eager()),
             );
             sender.send_text(&long).unwrap();
-            sender.send_binary(&vec![0; 200_000]).unwrap();
+            sender.send_binary(vec![0; 200_000]).unwrap();
             sender.send_text("").unwrap();
             sender.send_text("€").unwrap();
             let wire = drain(&mut sender);

@@ -219,7 +219,7 @@ fn r330_r331_no_window_is_exceeded() {
 fn r320_window_of_8_bits_is_not_used() {
     for role in ROLES {
         let mut ws = sender(role, windows(8), eager());
-        ws.send_text(&"Hello".repeat(100)).unwrap();
+        ws.send_text("Hello".repeat(100)).unwrap();
         ws.send_text_part("Hello", Fin::More).unwrap();
         ws.send_text_part("Hello", Fin::Last).unwrap();
         let frames = written(&mut ws);
@@ -236,7 +236,7 @@ fn threshold() {
         for threshold in [0, 20, 64, 1000] {
             let mut ws = sender(role, plain(), eager().threshold(threshold));
             for len in [threshold.max(20), threshold.saturating_sub(1)] {
-                ws.send_binary(&vec![0; len]).unwrap();
+                ws.send_binary(vec![0; len]).unwrap();
                 // One part is a message as any other.
                 ws.send_binary_part(&vec![0; len], Fin::Last).unwrap();
                 for frame in written(&mut ws) {
@@ -330,7 +330,7 @@ fn r346_r392_r393_t68_no_message_gets_longer() {
         let mut ws = sender(role, plain(), eager());
         ws.send_text(&said).unwrap();
         for seed in 0..3 {
-            ws.send_binary(&noise(seed, 50_000)).unwrap();
+            ws.send_binary(noise(seed, 50_000)).unwrap();
             ws.send_text(&said).unwrap();
         }
         let frames = written(&mut ws);

@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::{BINARY, CLOSE, FIN, ROLES, TEXT, close_body, entropy, feed, frame, peer};
+use common::{
+    BINARY, CLOSE, Drive, FIN, ROLES, TEXT, Transport, close_body, entropy, feed, frame, peer,
+};
 use sockless::handshake::{
     Agreed, HandshakeError, HttpVersion, Offer, PseudoHeaders, SETTINGS_ENABLE_CONNECT_PROTOCOL,
     check_extended_connect, check_request,
 };
-use sockless::{ClientRequest, CloseCode, Config, Connection, Event, Role, State, Transport};
+use sockless::{ClientRequest, CloseCode, Config, Connection, Event, Role, State};
 
 type Fields<'h> = Vec<(&'h str, &'h str)>;
 
@@ -321,17 +323,17 @@ fn r366_r371_t43_a_conversation() {
         );
     }
     client.send_text("hi").unwrap();
-    let mut wire = client.take_output();
+    let mut wire = client.written();
     assert_eq!(wire[1] & 0x80, 0x80, "masked");
     assert_eq!(feed(&mut server, &wire), [Event::Text("hi".into())]);
     server.send_text("ho").unwrap();
-    wire = server.take_output();
+    wire = server.written();
     assert_eq!(wire, b"\x81\x02ho");
     assert_eq!(feed(&mut client, &wire), [Event::Text("ho".into())]);
 
     client.close(CloseCode::new(3001).unwrap(), "").unwrap();
-    feed(&mut server, &client.take_output());
-    wire = server.take_output();
+    feed(&mut server, &client.written());
+    wire = server.written();
     // The server ends the stream, and the client has the last word.
     assert_eq!(server.transport(), Transport::ShutWrite);
     feed(&mut client, &wire);
@@ -359,7 +361,7 @@ fn r367_r370_end_and_reset_of_the_stream() {
         (
             |ws, from| {
                 ws.close(CloseCode::NORMAL, "").unwrap();
-                let _ = ws.take_output();
+                let _ = ws.written();
                 feed(ws, &frame(from, FIN | CLOSE, &close_body(1000, "")));
             },
             true,
@@ -436,7 +438,7 @@ fn r371_compression() {
     let mut server = Connection::upgraded_with(Role::Server, Some(chosen), config);
     let text = "well, ".repeat(100);
     client.send_text(&text).unwrap();
-    let wire = client.take_output();
+    let wire = client.written();
     assert!(wire.len() < 40, "{}", wire.len());
     assert_eq!(feed(&mut server, &wire), [Event::Text(text.into())]);
 }

@@ -1,7 +1,9 @@
 //! The client's side of the opening handshake, RFC 6455 §3 and §4.1: rows R001 to R052.
 
+mod drive;
 mod handshake_support;
 
+use drive::*;
 use handshake_support::{ACCEPT, Head, KEY, Outcome, ask, asking, fixed_entropy, written};
 use sockless::handshake::{HandshakeError, InvalidHeader, InvalidUri, Offer};
 use sockless::{

@@ -1,12 +1,14 @@
 //! What `{:?}` prints of the opening handshake, and what it does not: row R410.
 
+mod drive;
 mod handshake_support;
 
+use drive::*;
 use handshake_support::{Head, accepting, asking};
 use sockless::handshake::{
     HttpVersion, Offer, PseudoHeaders, check_extended_connect, check_request,
 };
-use sockless::{ClientRequest, Response};
+use sockless::{ClientRequest, Config, Connection, Event, Response};
 
 const SECRET: &str = "hunter2";
 
@@ -127,7 +129,13 @@ fn r410_t82_no_secrets_of_foreign_fields() {
 /// R410: nor the subprotocol that a server chose, which may be the token that a page sent.
 #[test]
 fn r410_the_chosen_subprotocol_is_hidden() {
-    let sent = Response::default().with_subprotocol("SECRETTOKEN");
+    let mut ws = Connection::server(Config::default());
+    let head = Head::request().add("Sec-WebSocket-Protocol", "SECRETTOKEN");
+    let Some(Event::Request(request)) = ws.receive(&mut &mut head.bytes()[..]) else {
+        panic!("a request")
+    };
+    let sent = Response::default().with_subprotocol(&request, |_| true);
+    assert_eq!(sent.subprotocol(), Some("SECRETTOKEN"));
     let offer = Offer::new(b"dGhlIHNhbXBsZSBub25jZQ==").subprotocols("SECRETTOKEN");
     let headers = [
         ("upgrade", "websocket"),

@@ -1,7 +1,9 @@
 //! First lines that are none, RFC 9112 §3 and §4: refused at the byte that decides it. Rows R400 and R401.
 
+mod drive;
 mod handshake_support;
 
+use drive::*;
 use handshake_support::{Head, Outcome, accepting, asking, fixed_entropy};
 use sockless::handshake::HandshakeError::{self, *};
 use sockless::{ClientRequest, Config, Connection, Error, Event, State};

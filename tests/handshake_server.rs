@@ -1,9 +1,11 @@
 //! The server's side of the opening handshake, RFC 6455 §4.2: rows R060 to R096.
 
+mod drive;
 mod handshake_support;
 
 use core::time::Duration;
 
+use drive::*;
 use handshake_support::{ACCEPT, Head, KEY, Outcome, accepting, ask, serve};
 use sockless::handshake::{HandshakeError, same_origin};
 use sockless::{
@@ -903,9 +905,8 @@ fn r085_deadline() {
     assert_eq!(ws.receive(&mut &mut start[..]), None);
     // What trickles in does not move the deadline.
     assert_eq!(ws.tick(second / 2), Some(second));
-    let _ = ws.tick(second);
     let error = Error::Handshake(HandshakeError::Timeout);
-    assert_eq!(ws.receive(&mut &mut [][..]), Some(Event::Fail(error)));
+    assert_eq!(ws.missed(second), Event::Fail(error));
     assert!(ws.output().starts_with(b"HTTP/1.1 408 Request Timeout\r\n"));
 }
 
@@ -944,7 +945,7 @@ fn r090_acceptance() {
 
 fn answer_of(
     head: &Head,
-    answer: fn(&mut Connection) -> Result<(), SendError>,
+    answer: impl FnOnce(&mut Connection) -> Result<(), SendError>,
 ) -> Result<String, SendError> {
     let mut ws = Connection::server(Config::default());
     let mut bytes = head.bytes();
@@ -966,31 +967,43 @@ fn r091_subprotocol() {
     let head = Head::request()
         .add("Sec-WebSocket-Protocol", "a, chat")
         .add("Sec-WebSocket-Protocol", "c");
-    let text = answer_of(&head, |ws| {
-        ws.accept(Response::default().with_subprotocol("chat"))
-    });
-    let text = text.unwrap();
+    let choosing = |name: &str| {
+        let request = request_of(&head);
+        Response::default().with_subprotocol(&request, |offered| offered == name)
+    };
+    let text = answer_of(&head, |ws| ws.accept(choosing("chat"))).unwrap();
     assert_eq!(text.matches("Sec-WebSocket-Protocol: chat\r\n").count(), 1);
-    let text = answer_of(&head, |ws| ws.accept(Response::default())).unwrap();
-    assert!(!text.contains("Protocol: "));
-    for refused in [
-        answer_of(&head, |ws| {
-            ws.accept(Response::default().with_subprotocol("Chat"))
-        }),
-        answer_of(&head, |ws| {
-            ws.accept(Response::default().with_subprotocol(""))
-        }),
-        answer_of(&head, |ws| {
-            ws.accept(Response::default().with_subprotocol("a, chat"))
-        }),
-        answer_of(&head, |ws| {
-            ws.accept(Response::default().with_subprotocol("a\r\nX: y"))
-        }),
-        answer_of(&Head::request(), |ws| {
-            ws.accept(Response::default().with_subprotocol("a"))
-        }),
+    for none in [
+        choosing("Chat"),
+        choosing(""),
+        choosing("a, chat"),
+        Response::default(),
     ] {
+        assert_eq!(none.subprotocol(), None);
+        let text = answer_of(&head, |ws| ws.accept(none)).unwrap();
+        assert!(!text.contains("Protocol: "));
+    }
+    // The client's order, and the last call counts.
+    let request = request_of(&head);
+    let response = Response::default().with_subprotocol(&request, |_| true);
+    assert_eq!(response.subprotocol(), Some("a"));
+    let response = response.with_subprotocol(&request, |name| name != "a");
+    assert_eq!(response.subprotocol(), Some("chat"));
+    // One that was chosen for another request.
+    for other in [
+        Head::request(),
+        Head::request().add("Sec-WebSocket-Protocol", "a"),
+    ] {
+        let refused = answer_of(&other, |ws| ws.accept(choosing("chat")));
         assert_eq!(refused, Err(SendError::SubprotocolNotOffered));
+    }
+}
+
+fn request_of(head: &Head) -> Box<Request> {
+    let mut ws = Connection::server(Config::default());
+    match ws.receive(&mut &mut head.bytes()[..]) {
+        Some(Event::Request(request)) => request,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a server answers where no WebSocket comes of it, and what both ends are told of that.
 
+mod drive;
 mod handshake_support;
 
 use core::time::Duration;
 
+use drive::*;
 use handshake_support::{Head, accepting, ask, asking, fixed_entropy, serve};
 use sockless::handshake::HandshakeError;
 use sockless::{ClientRequest, Close, CloseCode, Config, Connection, Event, Response, Role};
@@ -223,8 +225,7 @@ fn r403_t74_bodies_that_the_end_of_the_transport_ends() {
         let ending = begun().transport_reset();
         is_right(&ending.response.expect("a response"), false);
         let mut late = begun();
-        let _ = late.tick(Duration::from_secs(60));
-        let Some(Event::Rejected(response)) = late.poll_event() else {
+        let Event::Rejected(response) = late.missed(Duration::from_secs(60)) else {
             panic!("{text}")
         };
         is_right(&response, false);

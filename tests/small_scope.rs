@@ -39,7 +39,6 @@ const THEMES: [(&str, &[Move]); 3] = {
                 FrameClose,
                 PayloadByte,
                 PayloadRest,
-                Split,
                 WriteByte,
                 WriteAll,
                 PeerPing,
@@ -55,7 +54,6 @@ const THEMES: [(&str, &[Move]); 3] = {
                 Ping,
                 FrameBinary,
                 PayloadRest,
-                Split,
                 WriteHalf,
                 WriteAll,
                 PeerText,
@@ -102,10 +100,10 @@ const BROKE: [&[Move]; 13] = {
         &[FrameClose, WriteAll, PeerClose, End],
         // Relayed, the peer's Close was not known to the sending half; nor was it that it cut a message off.
         &[PeerClose, End],
-        &[Split, PeerEmptyClose, FrameClose, PayloadRest],
+        &[PeerEmptyClose, FrameClose, PayloadRest],
         &[PeerFirst, PeerClose],
         // A pong for the receiving half was lost.
-        &[Interval, WriteAll, Split, PeerPong, Split, Timeout],
+        &[Interval, WriteAll, PeerPong, Timeout],
         // What compressed one message was referred to by the next.
         &[PartMore, FrameContinuation, PayloadRest, Text],
         // The order of fragments was judged late.

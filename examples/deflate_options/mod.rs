@@ -1,4 +1,4 @@
-//! What both examples can be told of compression, if the feature `deflate` is there.
+//! What the examples on blocking sockets can be told of compression, if the feature `deflate` is there.
 
 use clap::Args;
 use sockless::{Config, DeflateConfig};

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 
-const [SHUT_WRITE, DROP] = [1, 2];
+const [WRITE, SHUT_WRITE, READ, OVER] = [1, 2, 4, 8];
 
 export async function load(path) {
   const host = { random: () => randomBytes(4).readUInt32LE() };
@@ -21,56 +21,67 @@ export function serve(core, socket) {
 /** The client's end, for a place such as "127.0.0.1:80/chat", on a socket that is connected to it. */
 export function connect(core, socket, place) {
   const bytes = Buffer.from(place);
-  new Uint8Array(core.memory.buffer, core.input(), bytes.length).set(bytes);
+  put(core, bytes);
   return drive(core, socket, core.client(bytes.length));
+}
+
+/** To where the module takes its input from, which may have to be made first: only then is there a view of it. */
+function put(core, bytes) {
+  const at = core.input();
+  new Uint8Array(core.memory.buffer, at, bytes.length).set(bytes);
 }
 
 /** The loop of every adapter, as events: answers with how it ended. */
 function drive(core, socket, id) {
   const start = performance.now();
-  let timer, over = false;
-  let resolve;
-  const ended = new Promise((r) => { resolve = r; });
+  let timer;
 
-  function turn() {
-    if (over) return;
+  /** Asks what to do next, after `received` bytes have come, and does it. */
+  function turn(received = 0) {
     clearTimeout(timer);
     const now = Math.floor(performance.now() - start);
-    const due = Number(core.told_time(id, BigInt(now)));
-    for (let size; (size = core.output_size(id)) > 0; core.sent(id, size)) {
-      // Copied, for the socket keeps it until it is written.
-      const bytes = Buffer.from(new Uint8Array(core.memory.buffer, core.output(id), size));
-      // While the socket is backed up, nothing is read.
-      if (!socket.write(bytes)) socket.pause();
-    }
-    const what = core.transport(id);
-    if (what === SHUT_WRITE) socket.end();
-    if (what === DROP) return finish();
-    if (due >= 0) timer = setTimeout(turn, Math.max(due - now, 1));
+    const next = core.poll(id, received, BigInt(now));
+    if (next & OVER) return socket.destroy();
+    if (next & WRITE) write();
+    if (next & SHUT_WRITE) shutWrite();
+    if (next & READ) socket.resume();
+    else socket.pause();
+    const until = Number(core.until(id));
+    if (until >= 0) timer = setTimeout(() => turn(), Math.min(Math.max(until - now, 1), 3_600_000));
   }
 
-  function finish() {
-    if (over) return;
-    over = true;
-    clearTimeout(timer);
-    socket.destroy();
-    resolve(core.ended(id));
+  function write() {
+    const output = core.output(id);
+    // Copied, for the socket keeps it until it is written, and the module's memory moves when it grows.
+    const bytes = Buffer.from(new Uint8Array(core.memory.buffer, output, core.output_size(id)));
+    socket.write(bytes, (error) => {
+      if (error) core.write_failed(id);
+      else core.sent(id);
+      turn();
+    });
+  }
+
+  function shutWrite() {
+    core.shut(id);
+    socket.end();
   }
 
   socket.setNoDelay(true);
-  socket.on("drain", () => socket.resume());
   socket.on("data", (bytes) => {
     const most = core.input_size();
-    for (let at = 0; at < bytes.length && !over; at += most) {
+    for (let at = 0; at < bytes.length; at += most) {
       const piece = bytes.subarray(at, at + most);
-      new Uint8Array(core.memory.buffer, core.input(), piece.length).set(piece);
-      if (!core.received(id, piece.length)) return finish();
-      turn();
+      put(core, piece);
+      turn(piece.length);
     }
   });
-  socket.on("end", finish);
-  socket.on("error", finish);
-  socket.on("close", finish);
+  socket.on("end", () => { core.read_ended(id); turn(); });
+  socket.on("error", () => { core.transport_reset(id); turn(); });
+  const ended = new Promise((resolve) => socket.on("close", () => {
+    clearTimeout(timer);
+    resolve(core.ended(id));
+    id = -1; // another connection may get the number
+  }));
   turn();
   return { ended, close: () => { core.close(id); turn(); } };
 }

@@ -209,10 +209,11 @@ fn feed(watched: &mut Watched, bytes: &[u8], cuts: Cuts, limit: usize) {
             watched.write(usize::MAX);
         }
     });
-    // A codec with its buffers, a message while it is gathered, the input, and what was handed over.
-    let gathered = limit.min(MOST_INFLATED * bytes.len());
+    // A codec with its buffers, a message while it grows (the old memory beside the new, which is twice as
+    // large, within one and a half times the limit), the input, and what was handed over.
+    let gathered = (limit + limit / 2).min(3 * MOST_INFLATED * bytes.len());
     let events = watched.events.capacity() * size_of::<Event<'_>>();
-    let bound = (128 << 10) + 2 * gathered + 2 * bytes.len() + 2 * all + events;
+    let bound = (128 << 10) + gathered + 2 * bytes.len() + 2 * all + events;
     assert!(
         usize::try_from(heap.peak).is_ok_and(|peak| peak <= bound),
         "{} bytes of heap, not {bound}",

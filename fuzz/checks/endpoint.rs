@@ -7,7 +7,7 @@ use sockless::{CloseCode, Config, Connection, Event, PongMode, Role, State};
 use super::reference::{self, Limits, Seen};
 use super::source::{Cuts, Source};
 use super::watch::{
-    Watched, converse, converse_in_halves, limit_entropy, measure, most_queued, open,
+    Watched, converse, converse_keeping, limit_entropy, measure, most_queued, open,
 };
 use super::wire;
 
@@ -34,8 +34,8 @@ pub(crate) fn check(role: Role, data: &[u8]) {
             return;
         }
         match event {
-            Event::Text(text) => ws.send_text(text).expect("open"),
-            Event::Binary(data) => ws.send_binary(data).expect("open"),
+            Event::Text(text) => ws.send_text(&**text).expect("open"),
+            Event::Binary(data) => ws.send_binary(&**data).expect("open"),
             _ => {}
         }
     };
@@ -82,8 +82,8 @@ pub(crate) fn check(role: Role, data: &[u8]) {
         assert_eq!(cut, whole, "{cuts:?}");
     }
 
-    let halves = converse_in_halves(make(), bytes, cuts[2], echo);
-    assert_eq!(halves, whole, "in halves");
+    let kept = converse_keeping(make(), bytes, cuts[2], echo);
+    assert_eq!(kept, whole, "kept");
 
     // Of the message, four times what has come of it, or twice what it may come to.
     let mark = 300;
@@ -123,9 +123,9 @@ fn against_the_clock(role: Role, limits: Limits, bytes: &[u8], cuts: Cuts) {
         watched.feed(piece, |ws, event| {
             // Whatever may become of it.
             let _ = match event {
-                Event::Text(text) => ws.send_text(text),
+                Event::Text(text) => ws.send_text(&**text),
                 Event::Binary(data) if data.len() % 7 == 6 => ws.close(CloseCode::NORMAL, ""),
-                Event::Binary(data) => ws.send_binary(data),
+                Event::Binary(data) => ws.send_binary(&**data),
                 Event::Pong(data) => ws.send_ping(data),
                 _ => Ok(()),
             };

@@ -4,8 +4,8 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use sockless::{
-    CloseCode, Config, Connection, Ending, EntropyError, Event, Fin, Response, Role, SendError,
-    State, Transport,
+    CloseCode, Config, Connection, Ending, EntropyError, Event, Fin, Input, Next, Response, Role,
+    SendError, State, Write,
 };
 
 use super::counting::measured;
@@ -44,15 +44,14 @@ pub(crate) struct Watched {
     /// All that was written.
     pub(crate) output: Vec<u8>,
     state: State,
-    transport: Transport,
-    shut_said: bool,
+    is_shut: bool,
     /// The last event has come.
     over: bool,
     /// How many more events there may be: one for each byte and each tick, and what is
     /// [allowed](Self::allow).
     budget: usize,
-    /// Input goes to the receiving half alone, and what it obliges to is carried over.
-    pub(crate) in_halves: bool,
+    /// What was fed; by default one that keeps nothing.
+    pub(crate) input: Input,
 }
 
 /// What came of it all.
@@ -64,43 +63,73 @@ pub(crate) struct Transcript {
 }
 
 impl Watched {
-    pub(crate) fn new(mut ws: Connection) -> Self {
-        let (state, transport) = (ws.state(), ws.transport());
+    pub(crate) fn new(ws: Connection) -> Self {
         Self {
+            state: ws.state(),
             ws,
             events: Vec::new(),
             output: Vec::new(),
-            state,
-            transport,
-            shut_said: transport == Transport::ShutWrite,
+            is_shut: false,
             over: false,
             budget: 0,
-            in_halves: false,
+            input: Input::shared(0),
         }
     }
 
-    pub(crate) fn feed(
-        &mut self,
-        piece: &[u8],
-        mut react: impl FnMut(&mut Connection, &Event<'_>),
-    ) {
-        let mut bytes = piece.to_vec();
-        let mut input = &mut bytes[..];
+    pub(crate) fn feed(&mut self, piece: &[u8], react: impl FnMut(&mut Connection, &Event<'_>)) {
         self.budget += piece.len();
+        self.input.extend_from_slice(piece);
+        self.poll(Duration::ZERO, react);
+    }
+
+    /// Takes all events that there are, and says when to look again.
+    fn poll(
+        &mut self,
+        now: Duration,
+        mut react: impl FnMut(&mut Connection, &Event<'_>),
+    ) -> Option<Duration> {
         loop {
-            let event = self.receive(&mut input);
-            self.look();
-            let Some(event) = event else {
-                assert!(input.is_empty(), "`None` means that all input is used");
-                return;
+            let event = match self.ws.poll(&mut self.input, now) {
+                Next::Event(event) => event,
+                Next::Io(io) => {
+                    let is_done = self.ws.state() == State::Closed;
+                    match io.write {
+                        Some(Write::Output) => assert!(self.ws.buffered_amount() > 0),
+                        Some(Write::Flush) => self.ws.flushed(),
+                        // The write side is shut once, when all is written, and nothing but the end comes
+                        // after.
+                        Some(Write::Shutdown) => {
+                            assert!(is_done && !self.is_shut);
+                            self.is_shut = true;
+                            self.ws.shut();
+                        }
+                        None => {
+                            assert!(io.read, "waits for nothing");
+                            assert!(self.is_shut || !is_done);
+                            self.look();
+                            return io.until;
+                        }
+                    }
+                    if io.write == Some(Write::Output) {
+                        self.look();
+                        return io.until;
+                    }
+                    continue;
+                }
+                Next::Over(_) => {
+                    assert_eq!(self.ws.state(), State::Closed);
+                    assert!(self.input.unread().is_empty());
+                    self.look();
+                    return None;
+                }
             };
             assert!(!self.over, "an event after the last one: {event:?}");
             assert!(self.budget > 0, "more events than bytes: {event:?}");
             self.budget -= 1;
             self.over = matches!(event, Event::Close(_) | Event::Fail(_) | Event::Rejected(_));
             react(&mut self.ws, &event);
-            self.look();
             self.events.push(event.into_owned());
+            self.look();
         }
     }
 
@@ -109,34 +138,9 @@ impl Watched {
         self.budget += events;
     }
 
-    fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Option<Event<'b>> {
-        if !self.in_halves {
-            return self.ws.receive(input);
-        }
-        let placeholder = Connection::upgraded(self.ws.role(), Config::default());
-        match core::mem::replace(&mut self.ws, placeholder).split() {
-            Err(ws) => {
-                self.ws = ws;
-                self.ws.receive(input)
-            }
-            Ok((mut receiver, mut sender)) => {
-                let got = receiver.receive(input);
-                let event = got.map(|(event, owed)| {
-                    if let Some(owed) = owed {
-                        sender.fulfill(owed).expect("entropy");
-                    }
-                    event
-                });
-                self.ws = Connection::join(receiver, sender);
-                event
-            }
-        }
-    }
-
     pub(crate) fn tick(&mut self, now: Duration) -> Option<Duration> {
         self.budget += 1;
-        let until = self.ws.tick(now);
-        self.look();
+        let until = self.poll(now, |_, _| {});
         assert!(until.is_none_or(|until| until > now), "woken for nothing");
         until
     }
@@ -166,21 +170,24 @@ impl Watched {
         let ending = self.ws.end_of_stream();
         self.look();
         assert_eq!(self.ws.state(), State::Closed);
-        assert_eq!(self.ws.transport(), Transport::Drop);
         assert_eq!(self.ws.buffered_amount(), 0);
         // Nothing wakes it.
         self.over = true;
         self.feed(b"\x81\x00\x89\x00 GET / HTTP/1.1\r\n\r\n", |_, _| {});
-        let closed = Err(SendError::Closed);
+        let closed = Ok(());
         assert_eq!(self.ws.send_text("late"), closed);
         assert_eq!(self.ws.send_binary_part(b"late", Fin::Last), closed);
         assert_eq!(self.ws.send_ping(b"late"), closed);
         assert_eq!(self.ws.send_pong(b"late"), closed);
         assert_eq!(self.ws.close(CloseCode::NORMAL, "late"), Ok(()));
-        let no_request = Err(SendError::NoRequest);
-        assert_eq!(self.ws.accept(Response::default()), no_request);
-        assert_eq!(self.ws.respond(Response::new(404)), no_request);
-        assert_eq!(self.ws.tick(Duration::MAX), None);
+        // Too late, if it was ever the time.
+        let late = match ending.opened {
+            true => Err(SendError::NoRequest),
+            false => Ok(()),
+        };
+        assert_eq!(self.ws.accept(Response::default()), late);
+        assert_eq!(self.ws.respond(Response::new(404)), late);
+        assert_eq!(self.poll(Duration::MAX, |_, _| {}), None);
         assert_eq!(self.ws.end_of_stream(), ending);
         assert_eq!(self.ws.transport_reset(), ending);
         self.look();
@@ -206,19 +213,6 @@ impl Watched {
             self.state
         );
         self.state = state;
-        assert_eq!(self.ws.is_closed(), state == State::Closed);
-
-        // The write side is to be shut once, when all is written, and nothing but the end comes after.
-        let transport = self.ws.transport();
-        match transport {
-            Transport::Keep => assert!(self.shut_said || state != State::Closed),
-            Transport::ShutWrite => assert!(!self.shut_said && state == State::Closed),
-            Transport::Drop => assert_eq!(state, State::Closed),
-        }
-        assert!(self.transport != Transport::Drop || transport == Transport::Drop);
-        self.shut_said |= transport == Transport::ShutWrite;
-        self.transport = transport;
-
         let (next, all) = (self.ws.output().len(), self.ws.buffered_amount());
         assert!(next <= all);
         assert_eq!(next == 0, all == 0, "output is empty only if there is none");
@@ -236,15 +230,15 @@ pub(crate) fn converse(
     converse_watched(Watched::new(ws), bytes, cuts, react)
 }
 
-/// As [`converse`], of two halves.
-pub(crate) fn converse_in_halves(
+/// As [`converse`], with an input that keeps what a read cuts.
+pub(crate) fn converse_keeping(
     ws: Connection,
     bytes: &[u8],
     cuts: Cuts,
     react: impl FnMut(&mut Connection, &Event<'_>),
 ) -> Transcript {
     let mut watched = Watched::new(ws);
-    watched.in_halves = true;
+    watched.input = Input::new(1 << 12);
     converse_watched(watched, bytes, cuts, react)
 }
 
@@ -280,15 +274,15 @@ pub(crate) fn measure(
 ) {
     /// The keys of a client, what a server knows of a handshake, the first sizes of buffers.
     const SLACK: usize = 2048;
-    let mut buffer = vec![0; bytes.len()];
+    let mut input = Input::shared(bytes.len());
+    let _ = input.space();
     let (mut ws, made) = measured(make);
     let (mut held, mut fed, mut handed_over) = (made.held, 0, 0);
     for piece in cuts.pieces(bytes) {
-        let mut input = &mut buffer[..piece.len()];
-        input.copy_from_slice(piece);
+        input.extend_from_slice(piece);
         fed += piece.len();
         let ((), heap) = measured(|| {
-            while let Some(event) = ws.receive(&mut input) {
+            while let Next::Event(event) = ws.poll(&mut input, Duration::ZERO) {
                 react(&mut ws, &event);
                 handed_over += 1;
             }

@@ -27,22 +27,31 @@ struct Timeouts {
     idle: u64,
     no_message: u64,
     message: u64,
+    write: u64,
     close: u64,
 }
 
 const NEVER: u64 = u64::MAX;
+
+/// How long a connection keeps the memory of a busy time: long enough that one that is busy allocates
+/// nothing, short enough that one that is not holds nothing.
+const REST: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 struct Running {
     now: u64,
     stage: Stage,
     stage_since: u64,
+    /// The connection has opened, and no message has come.
+    is_fresh: bool,
     heard_at: u64,
     /// When some of a message was last received.
     message_at: u64,
     /// When something was last written, and how much had been by then.
     wrote_at: u64,
     written: u64,
+    /// Since when output waits and none of it was written; [`NEVER`] if none waits.
+    stalled_since: u64,
     /// The message in progress, and when it was first seen.
     message: Option<(u32, u64)>,
     /// The latest ping, whose payload is how many there have been.
@@ -101,6 +110,8 @@ pub(crate) struct Seen {
     pub(crate) can_ping: bool,
     /// No output waits to be written.
     pub(crate) is_drained: bool,
+    /// The queue holds more memory than an idle connection should.
+    pub(crate) holds_memory: bool,
     /// Bytes written since the connection began, as [`Queue::written`](super::queue::Queue::written)
     /// counts them.
     pub(crate) written: u64,
@@ -141,6 +152,8 @@ impl Heard {
 pub(crate) enum Verdict {
     /// Nothing, until then.
     Wait(Option<Duration>),
+    /// The connection is idle: memory is to be given back.
+    Rest,
     /// A ping with this payload is due.
     Ping([u8; 8]),
     /// A deadline was missed.
@@ -158,6 +171,7 @@ impl Clock {
                 idle: nanos(config.idle_timeout),
                 no_message: nanos(config.no_message_timeout),
                 message: nanos(config.message_timeout),
+                write: nanos(config.write_timeout),
                 close: nanos(config.close_timeout),
             },
             running: None,
@@ -166,16 +180,25 @@ impl Clock {
 
     pub(crate) fn tick(&mut self, now: Duration, seen: &Seen) -> Verdict {
         let now = nanos(now);
+        let is_calm = seen.stage == Stage::Open
+            && seen.is_drained
+            && seen.message.is_none()
+            && !self.timeouts.watch_the_open();
+        if is_calm && self.running.is_none() && !seen.holds_memory {
+            return Verdict::Wait(None);
+        }
         let running = self.running.get_or_insert_with(|| {
             let stage = seen.stage;
             Box::new(Running {
                 now,
                 stage,
                 stage_since: now,
+                is_fresh: false,
                 heard_at: now,
                 message_at: now,
                 wrote_at: now,
                 written: seen.written,
+                stalled_since: NEVER,
                 message: None,
                 ping: None,
                 pings: 0,
@@ -183,7 +206,30 @@ impl Clock {
             })
         });
         running.catch_up(now, seen);
-        running.judge(&self.timeouts, seen)
+        let verdict = running.judge(&self.timeouts, seen);
+        let Verdict::Wait(until) = verdict else {
+            return verdict;
+        };
+        if seen.stage != Stage::Open || !seen.is_drained || !(is_calm || seen.holds_memory) {
+            return verdict;
+        }
+        // Until a message has come there is nothing to be busy with.
+        if is_calm && !seen.holds_memory && running.is_fresh {
+            self.running = None;
+            return verdict;
+        }
+        let rest_at = running.heard_at.max(running.wrote_at).saturating_add(REST);
+        if rest_at > running.now {
+            let rest_at = Duration::from_nanos(rest_at);
+            return Verdict::Wait(Some(until.map_or(rest_at, |until| until.min(rest_at))));
+        }
+        if is_calm {
+            self.running = None;
+        }
+        match seen.holds_memory {
+            true => Verdict::Rest,
+            false => Verdict::Wait(until),
+        }
     }
 
     /// A ping with the payload of the last [`Verdict::Ping`] was queued; `ends_at` as in [`Ping`].
@@ -238,6 +284,7 @@ impl Running {
         let now = self.now;
         if self.stage != seen.stage {
             (self.stage, self.stage_since) = (seen.stage, now);
+            self.is_fresh = true;
             (self.heard_at, self.message_at, self.wrote_at) = (now, now, now);
             self.ping = None;
         } else if self.written != seen.written {
@@ -246,11 +293,18 @@ impl Running {
             self.wrote_at = before;
         }
         let written_before = mem::replace(&mut self.written, seen.written);
+        self.stalled_since = match self.stalled_since {
+            _ if seen.is_drained => NEVER,
+            NEVER => now,
+            _ if seen.written != written_before => now,
+            since => since,
+        };
         let heard = seen.heard.behind() > 0;
         if heard {
             self.heard_at = now;
         }
         if seen.heard.message > 0 {
+            self.is_fresh = false;
             self.message_at = now;
         }
         self.message = seen.message.map(|number| match self.message {
@@ -283,64 +337,93 @@ impl Running {
     }
 
     fn judge(&self, timeouts: &Timeouts, seen: &Seen) -> Verdict {
-        let missed =
-            |since: u64, timeout, error| (since.saturating_add(timeout), Verdict::Missed(error));
-        let earliest = match self.stage {
+        let mut first = Earliest {
+            at: NEVER,
+            verdict: Verdict::Wait(None),
+        };
+        match self.stage {
+            Stage::Caller | Stage::Over => {}
             Stage::Handshake => {
                 let error = Error::Handshake(HandshakeError::Timeout);
-                Some(missed(self.stage_since, timeouts.handshake, error))
+                first.miss(self.stage_since, timeouts.handshake, error);
             }
-            Stage::Closing => Some(missed(
-                self.stage_since,
-                timeouts.close,
-                Error::CloseTimeout,
-            )),
-            Stage::Caller | Stage::Over => None,
+            Stage::Closing => first.miss(self.stage_since, timeouts.close, Error::CloseTimeout),
             Stage::Open => {
                 let waiting = self
                     .ping
                     .as_ref()
                     .filter(|ping| ping.progress == Progress::Waiting);
-                let pong = waiting
-                    .map(|ping| missed(ping.waiting_since, timeouts.pong, Error::PongTimeout));
-                // R180: what is between may end a connection on which one end alone talks.
-                let quiet_since = match waiting {
-                    None => self.heard_at.min(self.wrote_at),
-                    // One at a time waits to be written.
-                    Some(_) if seen.is_drained => self.wrote_at,
-                    // It may be written at once: then is the time to look again.
-                    Some(_) => self.now,
-                };
+                if let Some(ping) = waiting {
+                    first.miss(ping.waiting_since, timeouts.pong, Error::PongTimeout);
+                }
                 // The turn of the loop that ends a frame asks again.
-                let ping = seen.can_ping.then(|| {
+                if timeouts.ping != NEVER && seen.can_ping {
+                    // R180: what is between may end a connection on which one end alone talks.
+                    let quiet_since = match waiting {
+                        None => self.heard_at.min(self.wrote_at),
+                        // One at a time waits to be written.
+                        Some(_) if seen.is_drained => self.wrote_at,
+                        // It may be written at once: then is the time to look again.
+                        Some(_) => self.now,
+                    };
                     let payload = (self.pings + 1).to_be_bytes();
-                    let due = quiet_since.saturating_add(timeouts.ping);
-                    (due, Verdict::Ping(payload))
-                });
-                let idle = missed(self.heard_at, timeouts.idle, Error::IdleTimeout);
-                let no_message = missed(
+                    first.take(quiet_since, timeouts.ping, Verdict::Ping(payload));
+                }
+                first.miss(self.heard_at, timeouts.idle, Error::IdleTimeout);
+                first.miss(
                     self.message_at,
                     timeouts.no_message,
                     Error::NoMessageTimeout,
                 );
-                let message = self
-                    .message
-                    .map(|(_, since)| missed(since, timeouts.message, Error::MessageTimeout));
-                [pong, ping, Some(idle), Some(no_message), message]
-                    .into_iter()
-                    .flatten()
-                    .min_by_key(|(at, _)| *at)
+                if let Some((_, since)) = self.message {
+                    first.miss(since, timeouts.message, Error::MessageTimeout);
+                }
+                first.miss(self.stalled_since, timeouts.write, Error::WriteTimeout);
             }
-        };
-        match earliest {
-            None | Some((NEVER, _)) => Verdict::Wait(None),
-            Some((at, verdict)) if at <= self.now => verdict,
-            Some((at, _)) => Verdict::Wait(Some(Duration::from_nanos(at))),
+        }
+        match first.at {
+            NEVER => Verdict::Wait(None),
+            at if at <= self.now => first.verdict,
+            at => Verdict::Wait(Some(Duration::from_nanos(at))),
         }
     }
 }
 
+/// The deadline that comes first, and what it is.
+struct Earliest {
+    at: u64,
+    verdict: Verdict,
+}
+
+impl Earliest {
+    fn miss(&mut self, since: u64, timeout: u64, error: Error) {
+        self.take(since, timeout, Verdict::Missed(error));
+    }
+
+    /// The first of two at the same time counts.
+    #[inline]
+    fn take(&mut self, since: u64, timeout: u64, verdict: Verdict) {
+        let at = since.saturating_add(timeout);
+        if at < self.at {
+            *self = Self { at, verdict };
+        }
+    }
+}
+
+impl Timeouts {
+    /// Whether there are deadlines while the connection is open and nothing is under way.
+    fn watch_the_open(&self) -> bool {
+        [self.ping, self.idle, self.no_message]
+            .iter()
+            .any(|timeout| *timeout != NEVER)
+    }
+}
+
 /// A span of more than 584 years counts as no end at all.
+#[inline]
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
+    match duration.as_secs().checked_mul(1_000_000_000) {
+        Some(nanos) => nanos.saturating_add(duration.subsec_nanos().into()),
+        None => NEVER,
+    }
 }

@@ -7,6 +7,7 @@ use super::Connection;
 use crate::error::Error;
 use crate::event::Event;
 use crate::handshake::{Answer, ClientHandshake, HandshakeError, Response, ServerHandshake};
+use crate::input::Store;
 
 /// The way to the open connection.
 #[derive(Debug)]
@@ -142,7 +143,7 @@ impl Connection {
                 let mut early = mem::take(bytes);
                 let mut unread = early.get_mut(*at..).unwrap_or_default();
                 let before = unread.len();
-                let event = self.receive_frames(&mut unread).map(Event::into_owned);
+                let event = self.receive_early(&mut unread);
                 let used = before - unread.len();
                 match self.opening.as_deref_mut() {
                     Some(Opening::Early { bytes, at }) if event.is_some() => {
@@ -154,6 +155,18 @@ impl Connection {
             }
             Opening::Over(_) => None,
         }
+    }
+
+    /// Nothing can be left in memory that is given up here.
+    fn receive_early(&mut self, unread: &mut &mut [u8]) -> Option<Event<'static>> {
+        let (mut kept, mut spare) = (0, Vec::new());
+        let mut store = Store {
+            limit: 0,
+            kept: &mut kept,
+            spare: &mut spare,
+        };
+        self.receive_frames(unread, &mut store)
+            .map(Event::into_owned)
     }
 
     /// Answers a request that is none with the status that says why.

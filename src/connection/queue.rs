@@ -1,8 +1,8 @@
 //! The bytes to write, in order: frames behind each other in one buffer, and beside it what does not
 //! go through the buffer.
 //!
-//! A shared payload is not copied: the buffer holds its frame's header, and the payload is written
-//! behind that. A pong that would have to wait behind a long backlog goes ahead of it: it is written
+//! A payload that is shared or given away is not copied: the buffer holds its frame's header, and the payload
+//! is written behind that. A pong that would have to wait behind a long backlog goes ahead of it: it is written
 //! where the frame that is being written ends (R177), and while it has not begun, a newer one takes
 //! its place (R174).
 
@@ -27,9 +27,20 @@ pub(crate) struct Queue {
     /// All bytes that have ever been written, but for those of frames that went ahead: what such a frame
     /// is replaced by may be shorter, and where the others end must not depend on it.
     written: u64,
-    /// Turns of the caller's loop for which the connection still counts as busy.
-    busy_turns: u8,
+    /// It has drained since it last rested. What is written once, a response or a message after a while,
+    /// leaves no memory behind.
+    is_busy: bool,
     aside: Option<Box<Aside>>,
+    /// What the caller has taken to write it; kept once there was one.
+    flight: Option<Box<Flight>>,
+}
+
+/// Output that was taken, and of which nobody knows yet whether it was written.
+#[derive(Default)]
+struct Flight {
+    left: usize,
+    /// What [`Queue::written`] says when all of it is written.
+    ends_at: u64,
 }
 
 /// What is written between the bytes of the buffer.
@@ -43,12 +54,20 @@ struct Aside {
 
 /// A payload that stands in no buffer of ours.
 struct Shared {
-    payload: SharedPayload,
+    payload: Lent,
     /// Its length when it was queued, which its header announces.
     len: usize,
     sent: usize,
     /// Where in the queue's `bytes` it is due: the end of its header.
     at: usize,
+}
+
+/// Who a payload belongs to.
+enum Lent {
+    /// Several connections, perhaps.
+    Shared(SharedPayload),
+    /// This one.
+    Owned(Vec<u8>),
 }
 
 /// Frames that go ahead of what waits in the buffer.
@@ -70,6 +89,8 @@ enum Mark {
     None,
     /// It ends here in `bytes`.
     At(usize),
+    /// It was taken, and has not been reported as written; so many bytes were taken behind it.
+    InFlight(usize),
     Passed,
 }
 
@@ -77,20 +98,22 @@ enum Mark {
 /// allocation, and an idle connection holds next to nothing.
 const KEPT: usize = 128;
 
-/// What it keeps while the connection is busy.
-const KEPT_BUSY: usize = 4096;
-
-/// For so many turns of the caller's loop a connection counts as busy after everything was written.
-const BUSY_TURNS: u8 = 2;
+/// What it keeps while the connection is busy, until that [rests](Queue::rest): a megabyte with its header, so
+/// that the allocator does not give memory back to the operating system between two messages.
+const KEPT_BUSY: usize = (1 << 20) + 64;
 
 /// Shared payloads below this are copied: that is cheaper than a run of their own.
 const SHARED: usize = 256;
 
+/// Payloads that are given away are copied below this.
+const OWNED: usize = 4096;
+
 impl Queue {
-    /// The next bytes to write; empty only if there are none at all.
+    /// The next bytes to write; empty while others are in flight, else only if there are none at all.
     #[inline]
     pub(crate) fn output(&self) -> &[u8] {
         match &self.aside {
+            _ if self.is_in_flight() => &[],
             None => self.bytes.get(self.sent..).unwrap_or_default(),
             Some(_) => self.runs().next().unwrap_or_default(),
         }
@@ -116,11 +139,11 @@ impl Queue {
     /// The first `n` bytes of what is to be written have been written.
     #[inline]
     pub(crate) fn sent(&mut self, n: usize) {
-        if n == 0 {
-            return;
+        if self.is_in_flight() {
+            return self.landed(n);
         }
         // All of it: most often so, and then nothing has to be worked out.
-        if self.aside.is_none() && n >= self.bytes.len() - self.sent {
+        if self.is_plain() && n >= self.bytes.len() - self.sent {
             self.written += u64::try_from(self.bytes.len() - self.sent).unwrap_or_default();
             self.sent = self.bytes.len();
             self.drained();
@@ -129,9 +152,14 @@ impl Queue {
         }
     }
 
-    /// All bytes that are still to be written.
+    /// All bytes that are still to be written, or in flight.
     #[inline]
     pub(crate) fn len(&self) -> usize {
+        self.waiting().saturating_add(self.in_flight())
+    }
+
+    #[inline]
+    fn waiting(&self) -> usize {
         let aside = self.aside.as_ref().map_or(0, |aside| {
             let shared = usize::try_from(aside.shared_len).unwrap_or(usize::MAX);
             shared.saturating_add(aside.urgent.bytes.len() - aside.urgent.sent)
@@ -139,27 +167,90 @@ impl Queue {
         aside.saturating_add(self.bytes.len() - self.sent)
     }
 
-    /// All bytes that are still to be written, by value: they count as written.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.written = self.end();
-        let all = match self.aside {
-            None if self.sent == 0 => core::mem::take(&mut self.bytes),
-            _ => self.runs().flatten().copied().collect(),
-        };
-        self.aside = None;
-        self.sent = self.bytes.len();
-        self.close = match self.close {
-            Mark::None => Mark::None,
-            Mark::At(_) | Mark::Passed => Mark::Passed,
-        };
-        self.drained();
-        all
+    /// Moves all bytes that are to be written to `out`, which is emptied; they are in flight until
+    /// [`sent`](Self::sent) says that they were written. While some are, `out` is left as it is, for they are
+    /// what it ends with. Where they begin.
+    pub(crate) fn take(&mut self, out: &mut Vec<u8>) -> usize {
+        if self.is_in_flight() {
+            return out.len().saturating_sub(self.in_flight());
+        }
+        out.clear();
+        let ends_at = self.end();
+        let behind = self.behind_close();
+        match self.is_plain() && self.sent == 0 {
+            true => core::mem::swap(&mut self.bytes, out),
+            false => {
+                out.reserve_exact(self.waiting());
+                for run in self.runs() {
+                    out.extend_from_slice(run);
+                }
+            }
+        }
+        if let Some(aside) = &mut self.aside {
+            aside.empty();
+        }
+        if let Mark::At(_) = self.close {
+            self.close = Mark::InFlight(behind);
+        }
+        self.empty();
+        if !out.is_empty() {
+            let left = out.len();
+            *self.flight.get_or_insert_default().as_mut() = Flight { left, ends_at };
+        }
+        0
     }
 
-    /// The caller's loop has turned: gives back what is kept of a busy time that is over.
-    pub(crate) fn turn(&mut self) {
-        self.busy_turns = self.busy_turns.saturating_sub(1);
-        if self.busy_turns == 0 && self.bytes.capacity() > KEPT && self.bytes.is_empty() {
+    /// How much is to be written behind our Close: pongs, for the peer may wait for them.
+    fn behind_close(&self) -> usize {
+        let Mark::At(end) = self.close else { return 0 };
+        let urgent = self.aside.as_ref().map(|aside| &aside.urgent);
+        let urgent = urgent.filter(|urgent| urgent.at >= end);
+        let urgent = urgent.map_or(0, |urgent| urgent.bytes.len() - urgent.sent);
+        self.bytes.len() - end + urgent
+    }
+
+    #[inline]
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.in_flight() > 0
+    }
+
+    #[inline]
+    fn in_flight(&self) -> usize {
+        self.flight.as_ref().map_or(0, |flight| flight.left)
+    }
+
+    /// The first `n` bytes of what is in flight have been written.
+    fn landed(&mut self, n: usize) {
+        let Some(flight) = &mut self.flight else {
+            return;
+        };
+        flight.left = flight.left.saturating_sub(n);
+        let left = u64::try_from(flight.left).unwrap_or(u64::MAX);
+        // Frames that went ahead are not counted, so this may be a little early, but never goes back.
+        self.written = self.written.max(flight.ends_at.saturating_sub(left));
+        if matches!(self.close, Mark::InFlight(behind) if flight.left <= behind) {
+            self.close = Mark::Passed;
+        }
+    }
+
+    /// Whether an idle connection should [rest](Self::rest).
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.bytes.is_empty() && (self.bytes.capacity() > KEPT || self.aside.is_some())
+    }
+
+    /// Whether nothing is written between the bytes of the buffer.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.aside.as_ref().is_none_or(|aside| aside.is_empty())
+    }
+
+    /// Gives back what is kept of a busy time that is over.
+    pub(crate) fn rest(&mut self) {
+        self.is_busy = false;
+        if self.is_plain() {
+            self.aside = None;
+        }
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
             self.bytes = Vec::new();
         }
     }
@@ -174,7 +265,11 @@ impl Queue {
     pub(crate) fn end(&self) -> u64 {
         let shared = self.aside.as_ref().map_or(0, |aside| aside.shared_len);
         let bytes = u64::try_from(self.bytes.len() - self.sent).unwrap_or(u64::MAX);
-        self.written.saturating_add(bytes).saturating_add(shared)
+        let before = match &self.flight {
+            Some(flight) if flight.left > 0 => flight.ends_at,
+            _ => self.written,
+        };
+        before.saturating_add(bytes).saturating_add(shared)
     }
 
     /// Text of the handshake, to be appended to; no frames may be in the queue yet.
@@ -215,13 +310,30 @@ impl Queue {
         if len < SHARED {
             return self.push(header, payload.bytes());
         }
-        self.push(header, &[]);
+        self.push_lent(header, Lent::Shared(SharedPayload::clone(payload)), len);
+    }
+
+    /// Appends a frame whose payload is given away: it is masked where it lies, and copied only if it is
+    /// short.
+    pub(crate) fn push_owned(&mut self, header: &Header, mut payload: Vec<u8>) {
+        if payload.len() < OWNED {
+            return self.push(header, &payload);
+        }
+        if let Some(key) = header.mask {
+            mask::apply(key, &mut payload);
+        }
+        let len = payload.len();
+        self.push_lent(header, Lent::Owned(payload), len);
+    }
+
+    fn push_lent(&mut self, header: &Header, payload: Lent, len: usize) {
+        self.begin_pieces(header);
         let aside = self.aside.get_or_insert_default();
         aside.shared_len = aside
             .shared_len
             .saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
         aside.shared.push_back(Shared {
-            payload: SharedPayload::clone(payload),
+            payload,
             len,
             sent: 0,
             at: self.bytes.len(),
@@ -272,8 +384,9 @@ impl Queue {
     /// Takes back the frames that were pushed since the mark was made.
     pub(crate) fn back_to(&mut self, mark: usize) {
         self.bytes.truncate(mark);
-        if self.len() == 0 {
-            self.drained();
+        if self.waiting() == 0 {
+            self.bytes = Vec::new();
+            (self.sent, self.boundary) = (0, 0);
         }
     }
 
@@ -311,13 +424,14 @@ impl Queue {
         match self.close {
             Mark::None => false,
             Mark::At(end) => self.sent >= end,
+            Mark::InFlight(_) => false,
             Mark::Passed => true,
         }
     }
 
     #[inline(never)]
     fn sent_in_part(&mut self, n: usize) {
-        let n = n.min(self.len());
+        let n = n.min(self.waiting());
         let end = self.end();
         match self.aside {
             None => self.sent += n,
@@ -325,7 +439,7 @@ impl Queue {
         }
         // Nothing was queued meanwhile, so what is missing at the end has been written.
         self.written += end - self.end();
-        if self.sent == self.bytes.len() && self.aside.is_none() {
+        if self.sent == self.bytes.len() && self.is_plain() {
             self.drained();
         } else if self.sent >= KEPT && self.sent > self.bytes.len() / 2 {
             self.compact();
@@ -355,9 +469,6 @@ impl Queue {
             front.sent = shared_sent;
         }
         aside.urgent.sent_up_to(urgent_sent);
-        if aside.shared.is_empty() && aside.urgent.bytes.is_empty() {
-            self.aside = None;
-        }
     }
 
     /// The end of the frame that is being written, or where the next one begins.
@@ -383,14 +494,20 @@ impl Queue {
         if let Mark::At(_) = self.close {
             self.close = Mark::Passed;
         }
-        let kept = if self.busy_turns > 0 { KEPT_BUSY } else { KEPT };
+        self.empty();
+    }
+
+    fn empty(&mut self) {
+        let kept = match core::mem::replace(&mut self.is_busy, true) {
+            true => KEPT_BUSY,
+            false => KEPT,
+        };
         if self.bytes.capacity() > kept {
             self.bytes = Vec::new();
         } else {
             self.bytes.clear();
         }
         (self.sent, self.boundary) = (0, 0);
-        self.busy_turns = BUSY_TURNS;
     }
 
     /// Moves what is left to the front: less than what has been written, so that the work stays in
@@ -401,6 +518,7 @@ impl Queue {
         self.close = match self.close {
             _ if self.close_sent() => Mark::Passed,
             Mark::At(end) => Mark::At(end - moved),
+            Mark::InFlight(behind) => Mark::InFlight(behind),
             Mark::None | Mark::Passed => Mark::None,
         };
         self.bytes.drain(..moved);
@@ -419,10 +537,33 @@ impl Queue {
     }
 }
 
+impl Aside {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.urgent.bytes.is_empty()
+    }
+
+    /// Keeps the memory for what comes next.
+    fn empty(&mut self) {
+        self.shared.clear();
+        self.shared_len = 0;
+        self.urgent = Urgent::default();
+    }
+}
+
 impl Shared {
     /// What is left behind the first `sent` bytes; nothing, if the payload has become shorter.
     fn rest(&self, sent: usize) -> &[u8] {
         self.payload.bytes().get(sent..self.len).unwrap_or_default()
+    }
+}
+
+impl Lent {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(payload) => payload.bytes(),
+            Self::Owned(payload) => payload,
+        }
     }
 }
 
@@ -470,6 +611,9 @@ impl<'q> Runs<'q> {
     /// The next run, and the count of what has been written of it.
     fn run(&mut self) -> Option<(&'q [u8], &mut usize)> {
         let queue = self.queue;
+        if queue.is_in_flight() {
+            return None;
+        }
         let mut end = queue.bytes.len();
         if let Some(aside) = &queue.aside {
             if let Some(shared) = aside.shared.get(self.shared) {

@@ -6,13 +6,13 @@
 
 #[cfg(feature = "deflate")]
 mod inflating;
-mod obligation;
+mod reply;
 
 use alloc::borrow::Cow;
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::{fmt, mem};
+use core::mem;
 
 use crate::close::Close;
 use crate::config::{Config, Delivery, PongMode};
@@ -25,38 +25,16 @@ use crate::deflate::inbound::Inbound;
 use crate::error::{EntropyError, Error};
 use crate::event::Event;
 use crate::frame::{Decoder, Header, Opcode, Role, Rules};
+use crate::input::Store;
 use crate::mask;
 #[cfg(feature = "deflate")]
 use crate::message::deflated_limit;
 use crate::message::{Assembler, Limits};
-use crate::utf8;
-pub use obligation::Obligation;
-pub(crate) use obligation::Reply;
-use obligation::owe;
+use crate::utf8::{self, Validator};
+pub(crate) use reply::Reply;
 
-/// The receiving half of a connection that was [split](crate::Connection::split).
-///
-/// It shares nothing with the [`Sender`](crate::Sender). What a received frame obliges the other half
-/// to send is returned with the event, for the caller to carry over. It has no clock: the deadlines of
-/// [`Config`] rest.
-///
-/// ```
-/// use sockless::{Config, Connection, Event, Role};
-///
-/// let ws = Connection::upgraded(Role::Server, Config::default());
-/// let (mut receiver, mut sender) = ws.split().expect("it is open");
-/// let mut ping = [0x89, 0x80, 0, 0, 0, 0]; // masked with zeros
-/// let mut input = &mut ping[..];
-/// while let Some((event, obligation)) = receiver.receive(&mut input) {
-///     assert!(matches!(event, Event::Ping(_)));
-///     if let Some(obligation) = obligation {
-///         sender.fulfill(obligation)?; // perhaps in another task, by way of a channel
-///     }
-/// }
-/// assert_eq!(sender.output(), [0x8a, 0x00]);
-/// # Ok::<(), sockless::SendError>(())
-/// ```
-pub struct Receiver {
+/// The receiving half of a connection.
+pub(crate) struct Receiver {
     phase: Phase,
     role: Role,
     /// Messages shorter than this may be lent without a closer look.
@@ -67,6 +45,9 @@ pub struct Receiver {
     /// The frame in progress, if `phase` says so.
     frame: Frame,
     assembler: Assembler,
+    /// How much of the payload waits in the caller's memory, unmasked, and the text that it is.
+    kept: usize,
+    kept_text: Validator,
     /// What has arrived of a control frame that was cut.
     control: Vec<u8>,
     /// Whether the peer's Close cut a message off (R161).
@@ -78,11 +59,15 @@ pub struct Receiver {
     /// What was agreed on, also where nothing is inflated.
     #[cfg(feature = "deflate")]
     agreed: Option<Parameters>,
-    /// Deadlines, which go with this half when a connection is split.
+    /// Deadlines.
     pub(crate) clock: Clock,
     /// What was received since the clock last looked.
     pub(crate) heard: Heard,
 }
+
+/// Longer text is gathered where a read cuts it: what is kept is validated as it comes, and once more when it
+/// is lent, and from here on that costs more than to copy it. (Measured, by instructions.)
+const MAX_KEPT_TEXT: usize = 2 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -94,6 +79,8 @@ enum Phase {
     /// In or before any other header.
     Header,
     Payload,
+    /// In the payload of a message that is to be lent, and waits in the caller's memory for its rest.
+    Kept,
     /// Nothing is processed any more.
     Done,
 }
@@ -157,6 +144,8 @@ impl Receiver {
                 max_message_size: config.max_message_size,
                 max_fragments: config.max_fragments,
             }),
+            kept: 0,
+            kept_text: Validator::new(),
             control: Vec::new(),
             cut_off: false,
             ended: Ended::No,
@@ -228,29 +217,8 @@ impl Receiver {
         Some(lend(opcode, key, payload))
     }
 
-    /// As [`Connection::receive`](crate::Connection::receive), with what the sending half owes the
-    /// peer for it.
-    #[inline]
-    pub fn receive<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-    ) -> Option<(Event<'b>, Option<Obligation>)> {
-        let mut owed = None;
-        // Whatever a pong answers left before the connection was split.
-        let written = u64::MAX - 1;
-        let event = match self.take_message(input) {
-            Some(taken) => {
-                self.heard.note_message(written);
-                taken.unwrap_or_else(|error| self.fail(error, |reply| owe(&mut owed, reply)))
-            }
-            None => self.receive_with(input, written, |reply| owe(&mut owed, reply))?,
-        };
-        Some((event, owed))
-    }
-
     /// As [`Connection::gathered_amount`](crate::Connection::gathered_amount).
-    #[must_use]
-    pub fn gathered_amount(&self) -> usize {
+    pub(crate) fn gathered_amount(&self) -> usize {
         #[cfg(feature = "deflate")]
         let inflating = self.inflating_held();
         #[cfg(not(feature = "deflate"))]
@@ -259,8 +227,7 @@ impl Receiver {
     }
 
     /// The peer's Close, once it has been received (§7.1.4).
-    #[must_use]
-    pub const fn peer_close(&self) -> Option<&Close> {
+    pub(crate) const fn peer_close(&self) -> Option<&Close> {
         match &self.ended {
             Ended::Closed(close) => Some(close),
             _ => None,
@@ -268,8 +235,7 @@ impl Receiver {
     }
 
     /// The rule that the peer broke, if it did (§7.1.7).
-    #[must_use]
-    pub const fn failure(&self) -> Option<Error> {
+    pub(crate) const fn failure(&self) -> Option<Error> {
         match self.ended {
             Ended::Failed(error) => Some(error),
             _ => None,
@@ -281,13 +247,15 @@ impl Receiver {
     pub(crate) fn receive_with<'b>(
         &mut self,
         input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
         written: u64,
         mut reply: impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Option<Event<'b>> {
-        if !input.is_empty() {
+        // What is kept has been heard of before.
+        if input.len() > *store.kept {
             self.heard.note(written);
         }
-        match self.advance(input, &mut reply) {
+        match self.advance(input, store, &mut reply) {
             Ok(event) => {
                 match &event {
                     Some(Event::Pong(payload)) => self.clock.on_pong(payload, written),
@@ -300,7 +268,10 @@ impl Receiver {
                 }
                 event
             }
-            Err(error) => Some(self.fail(error, reply)),
+            Err(error) => {
+                *store.kept = 0;
+                Some(self.fail(error, reply))
+            }
         }
     }
 
@@ -324,7 +295,7 @@ impl Receiver {
     /// Whether the input ends inside a frame or a message.
     pub(crate) const fn is_mid_message(&self) -> bool {
         match self.phase {
-            Phase::Payload => true,
+            Phase::Payload | Phase::Kept => true,
             Phase::Header => self.decoder.is_mid_header() || !self.assembler.is_idle(),
             Phase::Connecting | Phase::Idle | Phase::Done => self.cut_off,
         }
@@ -340,14 +311,26 @@ impl Receiver {
 
     /// A number for the message in progress, if there is one.
     pub(crate) const fn message_in_progress(&self) -> Option<u32> {
-        self.assembler.in_progress()
+        match self.phase {
+            Phase::Kept => Some(self.assembler.number()),
+            _ if self.assembler.is_idle() => None,
+            _ => Some(self.assembler.number()),
+        }
     }
 
     fn advance<'b>(
         &mut self,
         input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
+        let kept = match self.phase {
+            Phase::Kept => self.kept,
+            _ => 0,
+        };
+        if *store.kept != kept && !self.is_done() {
+            return Err(Error::WrongInput);
+        }
         loop {
             match self.phase {
                 Phase::Idle | Phase::Header => {
@@ -361,7 +344,7 @@ impl Receiver {
                         }
                         return Ok(None);
                     };
-                    if let Some(event) = self.begin(&header, input, reply)? {
+                    if let Some(event) = self.begin(&header, input, store, reply)? {
                         return Ok(Some(event));
                     }
                 }
@@ -380,7 +363,9 @@ impl Receiver {
                         return Ok(Some(event));
                     }
                 }
+                Phase::Kept => return self.go_on_keeping(input, store),
                 Phase::Connecting | Phase::Done => {
+                    *store.kept = 0;
                     take(input, input.len());
                     return Ok(None);
                 }
@@ -420,6 +405,7 @@ impl Receiver {
         &mut self,
         header: &Header,
         input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
         reply: &mut impl FnMut(Reply<'_>) -> Result<(), EntropyError>,
     ) -> Result<Option<Event<'b>>, Error> {
         if !header.opcode.is_control() {
@@ -438,19 +424,29 @@ impl Receiver {
                 unmask(header.mask, payload);
                 return self.control(header.opcode, Cow::Borrowed(payload), reply);
             }
-        } else if let (Some(len), true, false, true, Delivery::Messages) = (
-            whole,
-            header.fin,
-            header.rsv1,
-            self.assembler.is_idle(),
-            self.delivery,
-        ) {
-            self.assembler.lend_frame(header)?;
-            self.phase = Phase::Idle;
-            let payload = take(input, len);
-            return lend(header.opcode, header.mask, payload).map(Some);
+        } else if self.is_lendable(header) {
+            if let Some(len) = whole {
+                self.assembler.lend_frame(header)?;
+                self.phase = Phase::Idle;
+                let payload = take(input, len);
+                return lend(header.opcode, header.mask, payload).map(Some);
+            }
+            let limit = match header.opcode {
+                Opcode::Text => store.limit.min(MAX_KEPT_TEXT),
+                _ => store.limit,
+            };
+            if usize::try_from(header.payload_len).is_ok_and(|len| len <= limit) {
+                self.assembler.lend_frame(header)?;
+                self.begin_keeping(header);
+                return Ok(None);
+            }
+            self.assembler.begin_frame(header)?;
+            self.assembler.use_spare(header, store.spare);
         } else {
             self.assembler.begin_frame(header)?;
+            if self.delivery == Delivery::Messages {
+                self.assembler.use_spare(header, store.spare);
+            }
             #[cfg(feature = "deflate")]
             if header.rsv1 {
                 self.begin_inflating();
@@ -464,6 +460,59 @@ impl Receiver {
             rest: header.payload_len,
         };
         Ok(None)
+    }
+
+    /// Whether a data frame is a message by itself that can be lent from where it lies.
+    const fn is_lendable(&self, header: &Header) -> bool {
+        header.fin
+            && !header.rsv1
+            && self.assembler.is_idle()
+            && matches!(self.delivery, Delivery::Messages)
+    }
+
+    /// Begins a message whose payload stays in the caller's memory until all of it has come.
+    const fn begin_keeping(&mut self, header: &Header) {
+        self.phase = Phase::Kept;
+        self.kept = 0;
+        self.kept_text = Validator::new();
+        self.frame = Frame {
+            opcode: header.opcode,
+            fin: true,
+            mask: header.mask,
+            rest: header.payload_len,
+        };
+    }
+
+    /// Looks at what has come of the message that is kept, and lends it once it is complete.
+    fn go_on_keeping<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        store: &mut Store<'_>,
+    ) -> Result<Option<Event<'b>>, Error> {
+        let Frame {
+            opcode, mask, rest, ..
+        } = self.frame;
+        let kept = self.kept;
+        if input.len() <= kept {
+            return Ok(None);
+        }
+        self.heard.was_message();
+        let key = mask.map(|key| mask::rotate(key, kept));
+        let len = usize::try_from(rest).unwrap_or(usize::MAX);
+        if input.len() < len {
+            let new = input.get_mut(kept..).unwrap_or_default();
+            unmask(key, new);
+            if opcode == Opcode::Text {
+                // R233: refused as soon as no continuation could make it valid.
+                self.kept_text.feed(new).map_err(|_| Error::InvalidUtf8)?;
+            }
+            (self.kept, *store.kept) = (input.len(), input.len());
+            return Ok(None);
+        }
+        (self.phase, *store.kept) = (Phase::Idle, 0);
+        let payload = take(input, len);
+        unmask(key, payload.get_mut(kept..).unwrap_or_default());
+        lend(opcode, None, payload).map(Some)
     }
 
     /// Takes what has arrived of the payload in progress; ends the frame if that is all of it.
@@ -646,16 +695,6 @@ impl Receiver {
             Delivery::Messages if self.assembler.is_idle() => Phase::Idle,
             _ => Phase::Header,
         }
-    }
-}
-
-/// Without what is being received, which may be secret.
-impl fmt::Debug for Receiver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("role", &self.role)
-            .field("phase", &self.phase)
-            .finish_non_exhaustive()
     }
 }
 

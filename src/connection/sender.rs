@@ -6,12 +6,11 @@ mod keys;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::close::{CloseCode, MAX_REASON};
 use crate::config::{Config, Delivery};
 use crate::connection::queue::Queue;
-use crate::connection::receiver::{Obligation, Reply};
+use crate::connection::receiver::Reply;
 #[cfg(feature = "deflate")]
 use crate::deflate::outbound::Outbound;
 use crate::error::{EntropyError, Error, SendError};
@@ -30,17 +29,8 @@ pub enum Fin {
     Last,
 }
 
-/// The sending half of a connection that was [split](crate::Connection::split); its methods are those
-/// of [`Connection`](crate::Connection) with the same names.
-///
-/// It shares nothing with the [`Receiver`](crate::Receiver): what that one owes the peer comes here by
-/// [`fulfill`](Self::fulfill).
-///
-/// It has no clock and no [`transport`](crate::Connection::transport). What ends the transport is
-/// [`is_finished`](Self::is_finished), to be asked when the output is written: shut the write side then,
-/// and let the receiving task read on to the end. With [`Connection::join`](crate::Connection::join) the
-/// halves say how it ended.
-pub struct Sender {
+/// The sending half of a connection.
+pub(crate) struct Sender {
     pub(crate) queue: Queue,
     gate: Gate,
     role: Role,
@@ -100,7 +90,7 @@ struct OpenFrame {
 #[derive(Debug, Default)]
 struct Held {
     /// The latest ping is answered (R174).
-    pong: Option<Obligation>,
+    pong: Option<Vec<u8>>,
     end: Option<LastFrame>,
 }
 
@@ -162,33 +152,10 @@ impl Sender {
         self.drop_deflater();
     }
 
-    /// As [`Connection::send_text`](crate::Connection::send_text).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    #[inline]
-    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.send_message(Opcode::Text, text.as_bytes())
-    }
-
-    /// As [`Connection::send_binary`](crate::Connection::send_binary).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    #[inline]
-    pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
-        self.send_message(Opcode::Binary, data)
-    }
-
-    /// As [`Connection::send_prepared`](crate::Connection::send_prepared).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        self.check_message()?;
+    pub(crate) fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        if self.is_late_for_message()? {
+            return Ok(());
+        }
         #[cfg(feature = "deflate")]
         if self.deflates(message.payload().len()) {
             return Ok(self.push_deflated_prepared(message)?);
@@ -196,31 +163,10 @@ impl Sender {
         Ok(self.push_prepared(message)?)
     }
 
-    /// As [`Connection::send_text_part`](crate::Connection::send_text_part).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_text_part(&mut self, text: &str, fin: Fin) -> Result<(), SendError> {
-        self.send_part(Opcode::Text, text.as_bytes(), fin)
-    }
-
-    /// As [`Connection::send_binary_part`](crate::Connection::send_binary_part).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
-        self.send_part(Opcode::Binary, data, fin)
-    }
-
-    /// As [`Connection::send_frame_header`](crate::Connection::send_frame_header).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
-        self.check_open()?;
+    pub(crate) fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
+        if self.is_late()? {
+            return Ok(());
+        }
         let Header {
             fin,
             rsv1,
@@ -273,16 +219,11 @@ impl Sender {
         Ok(())
     }
 
-    /// As [`Connection::send_frame_payload`](crate::Connection::send_frame_payload).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
         match self.gate {
             Gate::InFrame => {}
             Gate::Open => return Err(SendError::FrameOverrun),
-            _ => return self.check_open(),
+            _ => return self.is_late().map(|_| ()),
         }
         // R266 (§5.2): not a byte more than was announced.
         let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
@@ -295,104 +236,25 @@ impl Sender {
         Ok(())
     }
 
-    /// As [`Connection::send_ping`](crate::Connection::send_ping).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.check_open()?;
+    pub(crate) fn send_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if self.is_late()? {
+            return Ok(());
+        }
         self.send_control(Opcode::Ping, payload)
     }
 
-    /// As [`Connection::send_pong`](crate::Connection::send_pong).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        if self.gate != Gate::Closing {
-            self.check_open()?;
+    pub(crate) fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if self.gate != Gate::Closing && self.is_late()? {
+            return Ok(());
         }
         self.send_control(Opcode::Pong, payload)
     }
 
-    /// As [`Connection::close`](crate::Connection::close). To answer the peer's Close yourself,
-    /// [`fulfill`](Self::fulfill) what is owed for it first: until then this half does not know of it.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.begin_close(Some(code), reason)
-    }
-
-    /// As [`Connection::close_without_code`](crate::Connection::close_without_code).
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn close_without_code(&mut self) -> Result<(), SendError> {
-        self.begin_close(None, "")
-    }
-
-    /// Sends what the receiving half owes the peer.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Entropy`] if a client finds no mask; then the peer gets no answer.
-    pub fn fulfill(&mut self, obligation: Obligation) -> Result<(), SendError> {
-        Ok(self.reply(obligation.reply())?)
-    }
-
-    /// As [`Connection::sent`](crate::Connection::sent).
     #[inline]
-    pub fn sent(&mut self, n: usize) {
-        self.queue.sent(n);
-    }
-
-    /// As [`Connection::output`](crate::Connection::output).
-    #[inline]
-    #[must_use]
-    pub fn output(&self) -> &[u8] {
-        self.queue.output()
-    }
-
-    /// As [`Connection::outputs`](crate::Connection::outputs).
-    pub fn outputs(&self) -> impl Iterator<Item = &[u8]> {
-        self.queue.runs()
-    }
-
-    /// As [`Connection::take_output`](crate::Connection::take_output).
-    #[must_use]
-    pub fn take_output(&mut self) -> Vec<u8> {
-        self.queue.take()
-    }
-
-    /// As [`Connection::buffered_amount`](crate::Connection::buffered_amount).
-    #[inline]
-    #[must_use]
-    pub fn buffered_amount(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Whether nothing will be written any more: the peer's Close was answered, or the connection
-    /// failed, and all of it is written. Then a server shuts the write side of the transport, and so
-    /// does a client whose connection failed (§7.1.1).
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.gate == Gate::Shut && self.queue.len() == 0
-    }
-
-    /// Which end of the connection this is.
-    #[must_use]
-    pub const fn role(&self) -> Role {
-        self.role
-    }
-
-    #[inline]
-    fn send_message(&mut self, opcode: Opcode, data: &[u8]) -> Result<(), SendError> {
-        self.check_message()?;
+    pub(crate) fn send_message(&mut self, opcode: Opcode, data: &[u8]) -> Result<(), SendError> {
+        if self.is_late_for_message()? {
+            return Ok(());
+        }
         #[cfg(feature = "deflate")]
         if self.deflates(data.len()) {
             return Ok(self.push_deflated(opcode, data)?);
@@ -403,8 +265,32 @@ impl Sender {
         Ok(self.push_fragments(opcode, Fin::Last, data)?)
     }
 
-    fn send_part(&mut self, opcode: Opcode, data: &[u8], fin: Fin) -> Result<(), SendError> {
-        self.check_open()?;
+    /// As [`send_message`](Self::send_message), with a payload that is given away.
+    pub(crate) fn send_owned(&mut self, opcode: Opcode, data: Vec<u8>) -> Result<(), SendError> {
+        if self.is_late_for_message()? {
+            return Ok(());
+        }
+        #[cfg(feature = "deflate")]
+        if self.deflates(data.len()) {
+            return Ok(self.push_deflated(opcode, &data)?);
+        }
+        if data.len() <= self.fragment_size {
+            let header = self.header(opcode, Fin::Last, data.len())?;
+            self.queue.push_owned(&header, data);
+            return Ok(());
+        }
+        Ok(self.push_fragments(opcode, Fin::Last, &data)?)
+    }
+
+    pub(crate) fn send_part(
+        &mut self,
+        opcode: Opcode,
+        data: &[u8],
+        fin: Fin,
+    ) -> Result<(), SendError> {
+        if self.is_late()? {
+            return Ok(());
+        }
         let first = match self.parts {
             None => opcode,
             Some(begun) if begun == opcode => Opcode::Continuation,
@@ -426,7 +312,11 @@ impl Sender {
     }
 
     /// Queues our Close, the only one ever (R190); a second wish to close is met already (R203).
-    fn begin_close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
+    pub(crate) fn begin_close(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+    ) -> Result<(), SendError> {
         // R221 (§7.4.1): 1010 is how a client says that it misses an extension. A server repeats it, as it
         // does by default.
         let is_clients = code == Some(CloseCode::MANDATORY_EXTENSION);
@@ -495,8 +385,8 @@ impl Sender {
         }
         match (reply, self.gate) {
             (Reply::Pong(payload), Gate::Open | Gate::Closing) => self.pong(payload),
-            (Reply::Pong(_), Gate::InFrame) => {
-                self.held.get_or_insert_default().pong = Some(Obligation::new(reply));
+            (Reply::Pong(payload), Gate::InFrame) => {
+                self.held.get_or_insert_default().pong = Some(payload.to_vec());
                 Ok(())
             }
             (Reply::Pong(_), Gate::Connecting | Gate::Shut) => Ok(()),
@@ -553,6 +443,10 @@ impl Sender {
         self.closed_first
     }
 
+    pub(crate) const fn high_water_mark(&self) -> usize {
+        self.high_water_mark
+    }
+
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.gate, Gate::Open | Gate::InFrame)
     }
@@ -562,19 +456,35 @@ impl Sender {
         matches!(self.gate, Gate::InFrame)
     }
 
+    /// Whether what is sent now is too late, and dropped, as the browser's `send` does it: a Close was sent or
+    /// received, or the connection failed. That is nobody's mistake: the peer's messages still come after
+    /// a close of the caller's own.
     #[inline]
-    fn check_open(&self) -> Result<(), SendError> {
+    fn is_late(&self) -> Result<bool, SendError> {
         match self.gate {
-            Gate::Open => Ok(()),
+            Gate::Open => Ok(false),
             Gate::Connecting => Err(SendError::Connecting),
-            Gate::InFrame if !self.is_ending() => Err(SendError::FrameInProgress),
-            Gate::InFrame | Gate::Closing | Gate::Shut => Err(SendError::Closed),
+            Gate::InFrame => Err(SendError::FrameInProgress),
+            Gate::Closing | Gate::Shut => Ok(true),
         }
     }
 
-    /// A Close waits for the end of the frame that is being sent in pieces.
-    fn is_ending(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| held.end.is_some())
+    /// As [`is_late`](Self::is_late), for a message, which may not begin inside another.
+    #[inline]
+    fn is_late_for_message(&self) -> Result<bool, SendError> {
+        if self.gate == Gate::Open && self.parts.is_none() {
+            return Ok(false);
+        }
+        self.is_late_otherwise()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_late_otherwise(&self) -> Result<bool, SendError> {
+        match self.is_late()? {
+            true => Ok(true),
+            false => Err(SendError::MessageInProgress),
+        }
     }
 
     fn end_frame_if_complete(&mut self) {
@@ -603,7 +513,7 @@ impl Sender {
         // R172: once both Closes are there, nobody waits for a pong.
         let is_over = self.gate != Gate::Open && held.end.is_some();
         if let Some(pong) = held.pong.filter(|_| !is_over) {
-            let _ = self.reply(pong.reply());
+            let _ = self.reply(Reply::Pong(&pong));
         }
         if let Some(end) = held.end {
             let may_answer_otherwise = self.default_answer.is_some();
@@ -623,23 +533,6 @@ impl Sender {
             #[cfg(feature = "deflate")]
             self.drop_deflater();
         }
-    }
-
-    /// Data may be sent, and no message is being sent in parts.
-    #[inline]
-    fn check_message(&self) -> Result<(), SendError> {
-        if self.gate == Gate::Open && self.parts.is_none() {
-            return Ok(());
-        }
-        Err(self.refusal())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refusal(&self) -> SendError {
-        self.check_open()
-            .err()
-            .unwrap_or(SendError::MessageInProgress)
     }
 
     fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
@@ -745,17 +638,6 @@ impl Sender {
             },
             payload_len: u64::try_from(len).unwrap_or(u64::MAX),
         })
-    }
-}
-
-/// Without what is being sent, which may be secret.
-impl fmt::Debug for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender")
-            .field("role", &self.role)
-            .field("gate", &self.gate)
-            .field("buffered_amount", &self.buffered_amount())
-            .finish_non_exhaustive()
     }
 }
 

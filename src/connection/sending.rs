@@ -1,5 +1,6 @@
 //! What the caller sends on a [`Connection`], and what there is to write.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::Connection;
@@ -8,30 +9,45 @@ use crate::connection::sender::Fin;
 #[cfg(feature = "deflate")]
 use crate::deflate::Compression;
 use crate::error::SendError;
-use crate::frame::Header;
+use crate::frame::{Header, Opcode};
 use crate::prepared::Prepared;
 
 impl Connection {
-    /// Queues a text message (§5.6), in fragments if [`Config::fragment_size`](crate::Config::fragment_size) says so.
+    /// Queues a text message (§5.6), in fragments if [`Config::fragment_size`](crate::Config::fragment_size)
+    /// says so.
+    ///
+    /// It takes `&str`, `String`, and the `Cow` of an event. What is lent is copied into the output; what is
+    /// given away is not, unless it is shorter than 4 KiB. For one message to many connections, and for
+    /// other owners of text, there is [`Prepared`].
+    ///
+    /// After a Close, a failure or the end of the transport the message is dropped, as the browser's `send` does
+    /// it: the peer's messages may still come then, and an answer that is too late is no error.
+    /// [`state`](Self::state) says whether it is.
     ///
     /// # Errors
     ///
-    /// [`SendError::Connecting`] or [`SendError::Closed`] if the connection is not open,
+    /// [`SendError::Connecting`] before the connection is open,
     /// [`SendError::MessageInProgress`] inside a message sent in parts, [`SendError::FrameInProgress`]
     /// inside a frame sent in pieces, [`SendError::Entropy`] if a client finds no mask.
     #[inline]
-    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.sender.send_text(text)
+    pub fn send_text<'a>(&mut self, text: impl Into<Cow<'a, str>>) -> Result<(), SendError> {
+        match text.into() {
+            Cow::Borrowed(text) => self.sender.send_message(Opcode::Text, text.as_bytes()),
+            Cow::Owned(text) => self.sender.send_owned(Opcode::Text, text.into_bytes()),
+        }
     }
 
-    /// Queues a binary message (§5.6), in fragments if [`Config::fragment_size`](crate::Config::fragment_size) says so.
+    /// Queues a binary message (§5.6), as [`send_text`](Self::send_text) does.
     ///
     /// # Errors
     ///
     /// As [`send_text`](Self::send_text).
     #[inline]
-    pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
-        self.sender.send_binary(data)
+    pub fn send_binary<'a>(&mut self, data: impl Into<Cow<'a, [u8]>>) -> Result<(), SendError> {
+        match data.into() {
+            Cow::Borrowed(data) => self.sender.send_message(Opcode::Binary, data),
+            Cow::Owned(data) => self.sender.send_owned(Opcode::Binary, data),
+        }
     }
 
     /// Queues a message that is shared with other connections, or too large to copy (§5.6).
@@ -41,9 +57,7 @@ impl Connection {
     /// [`Config::fragment_size`](crate::Config::fragment_size) is below the payload's length. Where
     /// compression was agreed on, the payload is the compressed form, which [`Prepared`] says more of.
     ///
-    /// A broadcast can reach a connection just after its peer's Close, or after its failure: that
-    /// receiver answers [`SendError::Closed`], which says only that it is on its way out. Go on with the
-    /// others.
+    /// A broadcast can reach a connection just after its peer's Close, or after its failure: there it is dropped.
     ///
     /// # Errors
     ///
@@ -73,7 +87,7 @@ impl Connection {
     /// As [`send_text`](Self::send_text), with [`SendError::MessageInProgress`] for a part of a text
     /// message inside a binary one.
     pub fn send_text_part(&mut self, text: &str, fin: Fin) -> Result<(), SendError> {
-        self.sender.send_text_part(text, fin)
+        self.sender.send_part(Opcode::Text, text.as_bytes(), fin)
     }
 
     /// Queues a part of a binary message whose length need not be known (§5.4).
@@ -82,7 +96,7 @@ impl Connection {
     ///
     /// As [`send_text_part`](Self::send_text_part), with the types the other way round.
     pub fn send_binary_part(&mut self, data: &[u8], fin: Fin) -> Result<(), SendError> {
-        self.sender.send_binary_part(data, fin)
+        self.sender.send_part(Opcode::Binary, data, fin)
     }
 
     /// Queues the header of a frame, whose payload follows in any number of
@@ -105,8 +119,8 @@ impl Connection {
     /// [`SendError::ReservedBits`] for RSV1 on a continuation frame, or where no extension was agreed on; [`SendError::InvalidControl`] or [`SendError::ControlTooLong`] for a control frame that breaks
     /// §5.5; [`SendError::NoMessage`] or [`SendError::MessageInProgress`] for a data frame out of order
     /// (§5.4); [`SendError::FrameOverrun`] for a length of 2^63 or more;
-    /// [`SendError::FrameInProgress`] inside a frame; [`SendError::Connecting`],
-    /// [`SendError::Closed`] or [`SendError::Entropy`] as [`send_text`](Self::send_text).
+    /// [`SendError::FrameInProgress`] inside a frame; [`SendError::Connecting`]
+    /// or [`SendError::Entropy`] as [`send_text`](Self::send_text).
     pub fn send_frame_header(&mut self, header: &Header) -> Result<(), SendError> {
         self.sender.send_frame_header(header)
     }
@@ -116,8 +130,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::FrameOverrun`] for more than that, or without a frame; [`SendError::Connecting`] or
-    /// [`SendError::Closed`] as [`send_text`](Self::send_text).
+    /// [`SendError::FrameOverrun`] for more than that, or without a frame; [`SendError::Connecting`] as
+    /// [`send_text`](Self::send_text).
     pub fn send_frame_payload(&mut self, piece: &[u8]) -> Result<(), SendError> {
         self.sender.send_frame_payload(piece)
     }
@@ -159,9 +173,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::ControlTooLong`] for a longer payload; [`SendError::Connecting`] or
-    /// [`SendError::Closed`] before the connection opens and after the peer's Close, but not while
-    /// ours is unanswered; [`SendError::FrameInProgress`] inside a frame sent in pieces;
+    /// [`SendError::ControlTooLong`] for a longer payload; [`SendError::Connecting`] before the connection
+    /// opens; [`SendError::FrameInProgress`] inside a frame sent in pieces;
     /// [`SendError::Entropy`] if a client finds no mask.
     pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.sender.send_pong(payload)
@@ -175,24 +188,23 @@ impl Connection {
     /// written.
     ///
     /// ```
-    /// use sockless::{Config, Connection, Event, Role};
+    /// use core::time::Duration;
+    /// use sockless::{Config, Connection, Event, Input, Next, Role};
     ///
     /// let mut ws = Connection::upgraded(Role::Server, Config::default());
-    /// let mut bytes = *b"\x88\x87\0\0\0\0\x0f\xa0hello"; // a Close of 4000, masked with zeros
-    /// let mut input = &mut bytes[..];
-    /// while let Some(event) = ws.receive(&mut input) {
-    ///     if let Event::Close(close) = event {
-    ///         if let Some(code) = close.code {
-    ///             ws.close(code, &close.reason)?; // the reason goes back as well
-    ///         }
+    /// let mut input = Input::default();
+    /// input.extend_from_slice(b"\x88\x87\0\0\0\0\x0f\xa0hello"); // a Close of 4000, masked with zeros
+    /// if let Next::Event(Event::Close(close)) = ws.poll(&mut input, Duration::ZERO) {
+    ///     if let Some(code) = close.code {
+    ///         ws.close(code, &close.reason)?; // the reason goes back as well
     ///     }
     /// }
     /// assert_eq!(ws.output(), b"\x88\x07\x0f\xa0hello");
     /// # Ok::<(), sockless::SendError>(())
     /// ```
     ///
-    /// From here on messages can no longer be sent: a handler that closes, and then goes on with what
-    /// it has received, gets [`SendError::Closed`]. A message that is being sent in parts is left
+    /// From here on messages can no longer be sent: what a handler sends that closes, and then goes on with what
+    /// it has received, is dropped. A message that is being sent in parts is left
     /// unfinished. If you closed before, or the connection failed, this does nothing: there is only ever
     /// one Close.
     ///
@@ -202,7 +214,7 @@ impl Connection {
     /// [`SendError::ClientCloseCode`] for code 1010 from a server, unless it answers a Close of 1010, [`SendError::FrameInProgress`] inside
     /// a frame sent in pieces, [`SendError::Entropy`] if a client finds no mask.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.sender.close(code, reason)
+        self.sender.begin_close(Some(code), reason)
     }
 
     /// As [`close`](Self::close), with a Close that has no code: the peer sees 1005 (§7.1.5).
@@ -211,7 +223,7 @@ impl Connection {
     ///
     /// As [`close`](Self::close).
     pub fn close_without_code(&mut self) -> Result<(), SendError> {
-        self.sender.close_without_code()
+        self.sender.begin_close(None, "")
     }
 
     /// The next bytes to write to the transport; empty only when there are none at all.
@@ -236,19 +248,39 @@ impl Connection {
     /// The first `n` bytes of [`output`](Self::output), or of all [`outputs`](Self::outputs) together,
     /// have been written. A larger `n` counts as all of them.
     ///
-    /// When nothing is left the memory is given back, but for 128 bytes; of a connection that sends all
-    /// the time up to 4 KiB are kept, until it has been idle for two turns of the loop, as
-    /// [`tick`](Self::tick) counts them.
+    /// When nothing is left up to 1 MiB of memory is kept for what is sent next, and given back when the connection
+    /// has been idle for a second, by the clock that [`poll`](Self::poll) is told.
     #[inline]
     pub fn sent(&mut self, n: usize) {
-        self.sender.queue.sent(n);
+        if n > 0 {
+            (self.is_unflushed, self.is_stuck) = (true, false);
+            self.sender.queue.sent(n);
+        }
     }
 
-    /// All output, by value; it counts as written. For transports that own what they write, such as
-    /// io_uring, and for writing in another thread.
-    #[must_use]
-    pub fn take_output(&mut self) -> Vec<u8> {
-        self.sender.queue.take()
+    /// Moves all output to `bytes`, whose contents are lost, and returns where in `bytes` it begins. For
+    /// transports that own what they write, such as io_uring, and for writing in another thread.
+    ///
+    /// It is in flight until [`sent`](Self::sent) or [`on_write`](Self::on_write) says how much of it was
+    /// written: until then it counts as [buffered](Self::buffered_amount), and there is no other output. If a
+    /// write takes only a part of it, call this again with the same `bytes`, which are left as they are then: it
+    /// returns where the rest begins. When all is written the memory of `bytes` is used again.
+    ///
+    /// ```
+    /// use sockless::{Config, Connection, Role};
+    ///
+    /// let mut ws = Connection::upgraded(Role::Server, Config::default());
+    /// let mut bytes = Vec::new();
+    /// ws.send_text("Hello")?;
+    /// let at = ws.take_output(&mut bytes);
+    /// assert_eq!(bytes[at..], *b"\x81\x05Hello");
+    /// ws.sent(3); // no more was written
+    /// let at = ws.take_output(&mut bytes);
+    /// assert_eq!(bytes[at..], *b"ello");
+    /// # Ok::<(), sockless::SendError>(())
+    /// ```
+    pub fn take_output(&mut self, bytes: &mut Vec<u8>) -> usize {
+        self.sender.queue.take(bytes)
     }
 
     /// All bytes that wait to be written: `bufferedAmount` of the browser's API, with headers.

@@ -29,12 +29,7 @@ use super::syntax::{Headers, WithoutQuery, ascii, values};
 ///     if request.origin().is_some_and(|origin| !same_origin(origin, "https://example.com")) {
 ///         return Response::new(403);
 ///     }
-///     let response = Response::default();
-///     if request.subprotocols().any(|name| name == "chat.v2") {
-///         response.with_subprotocol("chat.v2")
-///     } else {
-///         response
-///     }
+///     Response::default().with_subprotocol(request, |name| name == "chat.v2")
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq)]

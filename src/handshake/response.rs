@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::Request;
 use super::list::tokens;
 use super::syntax::{
     Headers, Hidden, InvalidHeader, add_field, ascii, decimal, is_reserved, push_all, push_field,
@@ -25,8 +26,8 @@ use super::syntax::{
 /// ```
 /// use sockless::Response;
 ///
-/// let accepted = Response::default().with_subprotocol("chat").with_header("Set-Cookie", "id=1")?;
-/// assert_eq!((accepted.status(), accepted.subprotocol()), (101, Some("chat")));
+/// let accepted = Response::default().with_header("Set-Cookie", "id=1")?;
+/// assert_eq!((accepted.status(), accepted.subprotocol()), (101, None));
 ///
 /// let refused = Response::new(401).with_header("WWW-Authenticate", "Basic")?.with_text("who are you?");
 /// assert_eq!(refused.body(), b"who are you?");
@@ -81,15 +82,19 @@ impl Response {
         }
     }
 
-    /// Chooses a subprotocol, one of those that the request offers (§4.2.2). A second call replaces
-    /// it.
+    /// Chooses a subprotocol: the first of those that `request` offers for which `is_wanted` says yes, or
+    /// none (§4.2.2). A second call replaces it.
     ///
-    /// A name that was not offered is refused when the response is sent, with
-    /// [`SendError::SubprotocolNotOffered`](crate::SendError::SubprotocolNotOffered). In a response
-    /// that does not accept it means nothing.
+    /// The client's order is its order of preference. To go by your own, call it for each name until
+    /// [`subprotocol`](Self::subprotocol) has one. In a response that does not accept it means nothing.
     #[must_use]
-    pub fn with_subprotocol(mut self, name: &str) -> Self {
-        self.subprotocol = Some(name.into());
+    pub fn with_subprotocol(
+        mut self,
+        request: &Request,
+        mut is_wanted: impl FnMut(&str) -> bool,
+    ) -> Self {
+        let chosen = request.subprotocols().find(|name| is_wanted(name));
+        self.subprotocol = chosen.map(Into::into);
         self
     }
 

@@ -3,8 +3,17 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use core::sync::atomic::{AtomicU8, Ordering};
+use core::time::Duration;
 
-use sockless::{Close, CloseCode, Config, Connection, Ending, EntropyError, Error, Event, Role};
+use sockless::{
+    Close, CloseCode, Config, Connection, Ending, EntropyError, Error, Event, Input, Next, Role,
+};
+
+#[path = "../drive/mod.rs"]
+mod drive;
+
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use drive::*;
 
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -143,19 +152,43 @@ pub(crate) fn entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
     Ok(())
 }
 
-/// Feeds one piece; returns the events.
+/// Feeds one piece, of which nothing stays behind; returns the events.
 pub(crate) fn feed(ws: &mut Connection, piece: &[u8]) -> Vec<Event<'static>> {
-    let mut bytes = piece.to_vec();
-    let mut input = &mut bytes[..];
+    let mut input = Input::shared(piece.len());
+    let events = feed_into(ws, &mut input, piece);
+    assert!(input.unread().is_empty(), "a shared input keeps nothing");
+    events
+}
+
+/// As [`feed`], at that time.
+pub(crate) fn feed_at(ws: &mut Connection, now: Duration, piece: &[u8]) -> Vec<Event<'static>> {
+    feed_into_at(ws, &mut Input::shared(piece.len()), now, piece)
+}
+
+/// Feeds one piece by way of `input`; returns the events.
+pub(crate) fn feed_into(
+    ws: &mut Connection,
+    input: &mut Input,
+    piece: &[u8],
+) -> Vec<Event<'static>> {
+    feed_into_at(ws, input, Duration::ZERO, piece)
+}
+
+fn feed_into_at(
+    ws: &mut Connection,
+    input: &mut Input,
+    now: Duration,
+    piece: &[u8],
+) -> Vec<Event<'static>> {
+    input.extend_from_slice(piece);
     let mut events = Vec::new();
-    while let Some(event) = ws.receive(&mut input) {
+    while let Next::Event(event) = ws.poll(input, now) {
         events.push(event.into_owned());
         assert!(
             events.len() <= piece.len() + 2,
             "an event for each byte at most"
         );
     }
-    assert!(input.is_empty(), "`None` means that all input is used");
     events
 }
 
@@ -211,15 +244,15 @@ pub(crate) fn parse(from: Role, mut bytes: &[u8]) -> Vec<Frame> {
 
 /// Runs a conversation: the peer of `role` sends `wire`, cut before each of the offsets `cuts`.
 pub(crate) fn run(role: Role, config: Config, wire: &[u8], cuts: &[usize]) -> Transcript {
-    run_on(open(role, config), wire, cuts)
+    run_on(open(role, config), Input::shared(0), wire, cuts)
 }
 
-fn run_on(mut ws: Connection, wire: &[u8], cuts: &[usize]) -> Transcript {
+fn run_on(mut ws: Connection, mut input: Input, wire: &[u8], cuts: &[usize]) -> Transcript {
     let role = ws.role();
     let (mut events, mut written) = (Vec::new(), Vec::new());
     let mut start = 0;
     for end in cuts.iter().copied().chain([wire.len()]) {
-        events.extend(feed(&mut ws, &wire[start..end]));
+        events.extend(feed_into(&mut ws, &mut input, &wire[start..end]));
         written.extend(drain(&mut ws));
         start = end;
     }
@@ -231,19 +264,39 @@ fn run_on(mut ws: Connection, wire: &[u8], cuts: &[usize]) -> Transcript {
 }
 
 /// Runs a conversation whole, byte by byte and cut in two at every place (or, if it is long, at the
-/// ends and every so often): all must come to the same.
+/// ends and every so often), with an input that keeps what was cut and with one that does not: all must
+/// come to the same.
 pub(crate) fn converse(role: Role, config: Config, wire: &[u8]) -> Transcript {
     converse_on(|| open(role, config.clone()), wire)
 }
 
 /// [`converse`] with connections that `open` makes.
 pub(crate) fn converse_on(open: impl Fn() -> Connection, wire: &[u8]) -> Transcript {
-    let whole = run_on(open(), wire, &[]);
+    let whole = run_on(open(), Input::shared(0), wire, &[]);
     let bytewise: Vec<usize> = (1..wire.len()).collect();
-    assert_eq!(run_on(open(), wire, &bytewise), whole, "byte by byte");
     let step = 1 + wire.len() / 512;
+    let inputs = [
+        || Input::shared(0),
+        || Input::new(0),
+        || Input::new(1 << 12),
+    ];
+    for input in inputs {
+        assert_eq!(
+            run_on(open(), input(), wire, &bytewise),
+            whole,
+            "byte by byte, {:?}",
+            input()
+        );
+    }
     for cut in (0..=wire.len()).filter(|i| i % step == 0 || *i < 64 || i + 64 > wire.len()) {
-        assert_eq!(run_on(open(), wire, &[cut]), whole, "cut at {cut}");
+        // Not all at each place, so that long conversations do not take three times as long.
+        let input = inputs[cut % 3];
+        assert_eq!(
+            run_on(open(), input(), wire, &[cut]),
+            whole,
+            "cut at {cut}, {:?}",
+            input()
+        );
     }
     whole
 }

@@ -2,9 +2,12 @@
 //! split of the input.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use core::time::Duration;
+
 use sockless::handshake::HandshakeError;
 use sockless::{
-    ClientRequest, Config, Connection, Ending, EntropyError, Error, Event, Response, State,
+    ClientRequest, Config, Connection, Ending, EntropyError, Error, Event, Input, Next, Response,
+    State,
 };
 
 /// The key of a client with [`fixed_entropy`], and the answer to it.
@@ -183,16 +186,16 @@ fn run<'a>(
 ) -> Outcome {
     let (mut events, mut output) = (Vec::new(), Vec::new());
     for piece in pieces {
-        let mut piece = piece.to_vec();
-        let mut input = &mut piece[..];
-        while let Some(event) = ws.receive(&mut input) {
+        let mut input = Input::shared(0);
+        input.extend_from_slice(piece);
+        while let Next::Event(event) = ws.poll(&mut input, Duration::ZERO) {
             let event = event.into_owned();
             if matches!(event, Event::Request(_)) {
                 answer(&mut ws);
             }
             events.push(event);
         }
-        assert!(input.is_empty(), "input left");
+        assert!(input.unread().is_empty(), "input left");
         output.extend_from_slice(ws.output());
         ws.sent(ws.output().len());
     }

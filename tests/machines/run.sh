@@ -22,7 +22,7 @@ native=x86_64-unknown-linux-gnu
 # Every test of behaviour. The others count allocations, take long, or need a runtime.
 behaviour=(--no-fail-fast --all-features --lib)
 for file in closing control corpus deadlines deflate_negotiation deflate_receiving deflate_sending extended_connect \
-    frames halves handshake_any handshake_client handshake_fields handshake_server known_bugs masking messages parts \
+    frames seam handshake_any handshake_client handshake_fields handshake_server known_bugs masking messages parts \
     prepared properties refusals regressions relay sending text transport words; do
     behaviour+=(--test "$file")
 done

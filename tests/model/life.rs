@@ -1,11 +1,10 @@
-//! One life: a connection (joined or split), its peer and its caller, beside the model.
+//! One life: a connection, its peer and its caller, beside the model.
 
 use core::time::Duration;
 
 use sockless::frame::{Header, Opcode};
 use sockless::{
-    CloseCode, Config, Connection, Delivery, Event, Fin, Obligation, Receiver, Role, SendError,
-    Sender, State, Transport,
+    CloseCode, Config, Connection, Delivery, Event, Fin, Input, Next, Role, SendError, State, Write,
 };
 
 use super::rfc::{Call, End, Rfc, Seen};
@@ -23,9 +22,10 @@ const PART_SENT: &str = "na na na na na la";
 
 pub(crate) struct Life {
     setup: Setup,
-    ends: Ends,
-    /// What the receiving half handed over for the sending half.
-    owed: Vec<Obligation>,
+    ws: Connection,
+    /// One that keeps what a read cut off, in every second life.
+    input: Input,
+    is_shut: bool,
     pub(crate) rfc: Rfc,
     pub(crate) time: Time,
     /// What has come of a message in parts, or of a frame in pieces.
@@ -39,29 +39,12 @@ pub(crate) struct Life {
     pub(crate) wire: Vec<u8>,
 }
 
-enum Ends {
-    Joined(Connection),
-    Split(Receiver, Sender),
-    /// Between the two.
-    Neither,
-}
-
-/// Calls a method that `Connection` and `Sender` have in common.
-macro_rules! sending {
-    ($life:ident, $ends:ident => $call:expr) => {
-        match &mut $life.ends {
-            Ends::Joined($ends) => $call,
-            Ends::Split(_, $ends) => $call,
-            Ends::Neither => unreachable!("a life is in one piece or in two"),
-        }
-    };
-}
-
 /// A call of the caller's, on the connection and on the model.
 macro_rules! call {
     ($life:ident, $call:expr, $ws:ident => $send:expr, $rfc:ident => $note:expr) => {{
         let before = $life.pending();
-        let sent = sending!($life, $ws => $send);
+        let $ws = &mut $life.ws;
+        let sent = $send;
         $life.judge($call, before, sent, |$rfc| $note)
     }};
 }
@@ -74,6 +57,7 @@ impl Life {
             .high_water_mark(HIGH_WATER_MARK)
             .keepalive(seconds(INTERVAL), seconds(TIMEOUT))
             .close_timeout(seconds(CLOSE_TIMEOUT))
+            .write_timeout(Duration::MAX)
             .entropy(|buffer| {
                 buffer.fill(0x5a);
                 Ok(())
@@ -85,8 +69,12 @@ impl Life {
         ws.tick(Duration::ZERO);
         Self {
             setup,
-            ends: Ends::Joined(ws),
-            owed: Vec::new(),
+            ws,
+            input: match setup.reads {
+                Reads::InTwo => Input::new(0),
+                Reads::Whole | Reads::ByteByByte => Input::shared(0),
+            },
+            is_shut: false,
             rfc: Rfc::new(setup),
             time: Time::default(),
             partial: Vec::new(),
@@ -121,7 +109,6 @@ impl Life {
             Move::FrameClose => self.header(Opcode::Close, 2),
             Move::PayloadByte => self.payload(1),
             Move::PayloadRest => self.payload(self.missing()),
-            Move::Split => self.split(),
             Move::WriteByte => self.write(1),
             Move::WriteHalf => self.write(self.pending().div_ceil(2)),
             Move::WriteAll => self.write(usize::MAX),
@@ -186,7 +173,6 @@ impl Life {
         for next in [WriteAll, PeerRest, PeerPong, WriteAll] {
             self.play(next)?;
         }
-        self.join()?;
         for next in [Timeout, WriteAll, PeerPong, Timeout] {
             self.play(next)?;
         }
@@ -215,7 +201,8 @@ impl Life {
 
     // The caller.
 
-    /// A call that the model allows has to succeed; one that it does not is refused, and changes nothing.
+    /// A call that the model allows has to succeed; one that comes too late is dropped, every other is
+    /// refused, and both change nothing.
     fn judge(
         &mut self,
         call: Call,
@@ -226,15 +213,19 @@ impl Life {
         let allowed = self.rfc.allows(call);
         ensure_same!(
             sent.is_ok(),
-            allowed,
-            "a call succeeds if the RFC allows it"
+            allowed || self.rfc.drops(call),
+            "a call succeeds if the RFC allows it, or if it is late"
         );
         if allowed {
             on_model(&mut self.rfc);
             return Ok(Effect::Some);
         }
         let after = self.pending();
-        ensure_same!(after, before, "a SendError changes nothing on the wire");
+        ensure_same!(
+            after,
+            before,
+            "what is refused or dropped changes nothing on the wire"
+        );
         Ok(Effect::None)
     }
 
@@ -284,76 +275,27 @@ impl Life {
         self.rfc.piecewise.as_ref().map_or(0, |frame| frame.rest)
     }
 
-    fn split(&mut self) -> Result<Effect, Fault> {
-        let ws = match core::mem::replace(&mut self.ends, Ends::Neither) {
-            Ends::Joined(ws) => ws,
-            ends => {
-                self.ends = ends;
-                self.join()?;
-                return Ok(Effect::Some);
-            }
-        };
-        let open = self.rfc.is_open();
-        let split = ws.split();
-        ensure_same!(
-            split.is_ok(),
-            open,
-            "what is open can be split, and nothing else"
-        );
-        let effect = if open { Effect::Some } else { Effect::None };
-        self.ends = match split {
-            Ok((receiver, sender)) => Ends::Split(receiver, sender),
-            Err(ws) => Ends::Joined(ws),
-        };
-        Ok(effect)
-    }
-
-    fn join(&mut self) -> Result<(), Fault> {
-        self.carry()?;
-        self.ends = match core::mem::replace(&mut self.ends, Ends::Neither) {
-            Ends::Split(receiver, sender) => {
-                // Deadlines rested, and begin anew, as if something had come.
-                self.time.on_heard(true);
-                Ends::Joined(Connection::join(receiver, sender))
-            }
-            ends => ends,
-        };
-        Ok(())
-    }
-
-    /// Takes over to the sending half what it owes, as its task does before it writes.
-    fn carry(&mut self) -> Result<(), Fault> {
-        if let Ends::Split(_, sender) = &mut self.ends {
-            for owed in self.owed.drain(..) {
-                let done = sender.fulfill(owed);
-                ensure!(done.is_ok(), "what is owed is sent", done);
-            }
-        }
-        self.rfc.carry();
-        Ok(())
-    }
-
     /// Writes `len` bytes of the output, or all.
     fn write(&mut self, len: usize) -> Result<Effect, Fault> {
-        self.carry()?;
         let pending = self.pending();
         if pending == 0 {
             self.rfc.on_drained()?;
             return Ok(Effect::None);
         }
-        let bytes: Vec<u8> = sending!(self, ws => match len {
+        let ws = &mut self.ws;
+        let bytes: Vec<u8> = match len {
             1 => {
                 let first = ws.output().first().copied();
                 ws.sent(1);
                 first.into_iter().collect()
             }
-            usize::MAX => ws.take_output(),
+            usize::MAX => ws.written(),
             len => {
                 let bytes: Vec<u8> = ws.outputs().flatten().copied().take(len).collect();
                 ws.sent(len);
                 bytes
             }
-        });
+        };
         ensure_same!(
             bytes.len(),
             len.min(pending),
@@ -370,12 +312,9 @@ impl Life {
         Ok(Effect::Some)
     }
 
-    /// Time passes; not for halves, which have no clock.
+    /// Time passes.
     fn tick(&mut self, seconds: u64) -> Result<Effect, Fault> {
         let before = self.pending();
-        let Ends::Joined(ws) = &mut self.ends else {
-            return Ok(Effect::None);
-        };
         let now = self.time.now + seconds;
         let standing = Standing {
             is_open: self.rfc.is_open(),
@@ -383,10 +322,12 @@ impl Life {
             has_output: before > 0,
         };
         let due = self.time.look(now, &standing);
-        ws.tick(Duration::from_secs(now));
-        let event = ws.poll_event();
-        let ended = ws.transport() == Transport::Drop;
-        let failure = event.map(|event| see(&event));
+        let now = Duration::from_secs(now);
+        let failure = match self.ws.poll(&mut self.input, now) {
+            Next::Event(event) => Some(see(&event)),
+            Next::Io(_) | Next::Over(_) => None,
+        };
+        let ended = self.is_over();
         ensure!(
             !due.pong_timeout.must || failure == Some(Seen::Fail(1011)),
             "a peer that is silent after a ping is given up (§5.5.2)",
@@ -400,7 +341,7 @@ impl Life {
                     due
                 );
                 self.rfc.fail(1011);
-                self.carry()?;
+                self.rfc.carry();
             }
             Some(Seen::Fail(0)) if ended && !self.rfc.is_deaf() => self.rfc.failed = Some(0),
             None => {}
@@ -472,7 +413,7 @@ impl Life {
     fn receive(&mut self, bytes: &[u8]) -> Result<Effect, Fault> {
         let was_deaf = self.rfc.is_deaf();
         if !bytes.is_empty() && !was_deaf {
-            self.time.on_heard(matches!(self.ends, Ends::Split(..)));
+            self.time.on_heard();
         }
         let expected = self.rfc.receive(bytes);
         let mut seen = Vec::new();
@@ -489,26 +430,18 @@ impl Life {
             expected,
             "what arrives is seen, however it is cut (§6.2)"
         );
-        if matches!(self.ends, Ends::Joined(_)) {
-            self.carry()?;
-        }
+        self.rfc.carry();
         Ok(if was_deaf { Effect::None } else { Effect::Some })
     }
 
     fn read(&mut self, piece: &[u8], seen: &mut Vec<Seen>) -> Result<(), Fault> {
-        let mut bytes = piece.to_vec();
-        let mut input = &mut bytes[..];
+        self.input.extend_from_slice(piece);
         let mut calls = 0;
         loop {
-            let event = match &mut self.ends {
-                Ends::Joined(ws) => ws.receive(&mut input),
-                Ends::Split(receiver, _) => receiver.receive(&mut input).map(|(event, owed)| {
-                    self.owed.extend(owed);
-                    event
-                }),
-                Ends::Neither => None,
+            let event = match self.ws.poll(&mut self.input, Duration::ZERO) {
+                Next::Event(event) => event.into_owned(),
+                Next::Io(_) | Next::Over(_) => return Ok(()),
             };
-            let Some(event) = event else { break };
             calls += 1;
             ensure!(
                 calls <= 2 * piece.len() + 2,
@@ -538,8 +471,6 @@ impl Life {
                 event => seen.push(see(&event)),
             }
         }
-        ensure!(input.is_empty(), "all input is used", input.len());
-        Ok(())
     }
 
     fn take_part(
@@ -578,12 +509,9 @@ impl Life {
     // The end.
 
     fn end(&mut self) -> Result<(), Fault> {
-        self.join()?;
         self.compare()?;
         let expected = self.rfc.ending();
-        let Ends::Joined(ws) = &mut self.ends else {
-            unreachable!("they were joined")
-        };
+        let ws = &mut self.ws;
         let ending = ws.end_of_stream();
         let end = End {
             code: ending.code,
@@ -601,7 +529,7 @@ impl Life {
         let again = ws.end_of_stream();
         let mut bytes = frame(peer(self.setup.role), FIN | TEXT, b"late");
         let late = (ws.receive(&mut &mut bytes[..]), ws.poll_event());
-        let refused = ws.send_text("late").is_err() && ws.output().is_empty();
+        let refused = ws.send_text("late").is_ok() && ws.buffered_amount() == 0;
         ensure!(
             again == ending && late == (None, None) && refused,
             "nothing comes behind the end",
@@ -615,62 +543,72 @@ impl Life {
         if !self.rfc.is_open() {
             self.time.on_closing();
         }
+        // Whoever asks what to do tells the time as well.
+        self.tick(0)?;
         let pending = self.pending();
-        let outputs: usize = sending!(self, ws => ws.outputs().map(<[u8]>::len).sum());
+        let outputs: usize = self.ws.outputs().map(<[u8]>::len).sum();
         ensure_same!(outputs, pending, "the output is what is buffered");
         ensure!(
             self.written + pending <= self.rfc.queued,
             "memory for output follows what is sent and owed",
             (&self.written, &self.rfc.queued, &pending)
         );
-        let held = match &self.ends {
-            Ends::Joined(ws) => ws.gathered_amount(),
-            Ends::Split(receiver, _) => receiver.gathered_amount(),
-            Ends::Neither => 0,
-        };
+        let held = self.ws.gathered_amount();
         ensure!(
             held <= self.rfc.held(),
             "memory for a message follows what has arrived of it (§10.4)",
             (self.rfc.held(), &held)
         );
         let finished = self.rfc.has_finished() && pending == 0;
-        match &mut self.ends {
-            Ends::Joined(ws) => {
-                let event = ws.poll_event();
-                ensure!(event.is_none(), "no event comes of nothing", event);
-                // §7.1.1: a client waits for the server to end the transport.
-                let over = self.rfc.died
-                    || finished && (self.rfc.failed.is_some() || self.setup.role == Role::Server);
-                let expected = match (over, self.rfc.is_open()) {
-                    (true, _) => State::Closed,
-                    (false, true) => State::Open,
-                    (false, false) => State::Closing,
-                };
-                let state = (ws.state(), ws.is_closed());
-                ensure_same!(
-                    state,
-                    (expected, over),
-                    "the state is what both ends have done (§7.1)"
-                );
-            }
-            Ends::Split(_, sender) => {
-                ensure_same!(
-                    sender.is_finished(),
-                    finished,
-                    "the sending half knows when it is done (§7.1.1)"
-                );
-            }
-            Ends::Neither => {}
+        // §7.1.1: a client waits for the server to end the transport.
+        let over = self.rfc.died
+            || finished && (self.rfc.failed.is_some() || self.setup.role == Role::Server);
+        let expected = match (over, self.rfc.is_open()) {
+            (true, _) => State::Closed,
+            (false, true) => State::Open,
+            (false, false) => State::Closing,
+        };
+        ensure_same!(
+            self.ws.state(),
+            expected,
+            "the state is what both ends have done (§7.1)"
+        );
+        if pending == 0 {
+            self.ws.flushed();
         }
+        let next = self.ws.poll(&mut self.input, Duration::ZERO);
+        let Next::Io(io) = next else {
+            ensure!(
+                matches!(next, Next::Over(_)) && self.rfc.died,
+                "no event comes of nothing",
+                next
+            );
+            return Ok(());
+        };
+        let write = match (pending > 0, over) {
+            (true, _) => Some(Write::Output),
+            (false, true) if !self.is_shut => Some(Write::Shutdown),
+            (false, _) => None,
+        };
+        ensure_same!(
+            io.write,
+            write,
+            "output is written, and the write side is shut behind it"
+        );
+        if io.write == Some(Write::Shutdown) {
+            self.ws.shut();
+            self.is_shut = true;
+        }
+        ensure!(io.read, "what the peer sends is read to the end", io);
         Ok(())
     }
 
+    fn is_over(&mut self) -> bool {
+        matches!(self.ws.poll(&mut self.input, Duration::ZERO), Next::Over(_))
+    }
+
     pub(crate) fn pending(&self) -> usize {
-        match &self.ends {
-            Ends::Joined(ws) => ws.buffered_amount(),
-            Ends::Split(_, sender) => sender.buffered_amount(),
-            Ends::Neither => 0,
-        }
+        self.ws.buffered_amount()
     }
 }
 

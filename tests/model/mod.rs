@@ -73,9 +73,9 @@ macro_rules! moves {
 moves! {
     // The caller's calls; `Part…` sends a part of a text, `Frame…` the header of a message of three bytes in one
     // frame, of the last frame, of one byte, of a message that was begun in parts, or of a Close of two bytes,
-    // `Payload…` one byte of its payload or all that are missing. `Split` joins what is split.
+    // `Payload…` one byte of its payload or all that are missing.
     Text, Binary, PartMore, PartLast, Ping, Pong, Close, CloseWithoutCode, FrameBinary, FrameContinuation,
-    FrameClose, PayloadByte, PayloadRest, Split,
+    FrameClose, PayloadByte, PayloadRest,
     // What is done with the output.
     WriteByte, WriteHalf, WriteAll,
     // What the peer sends in one read: messages and fragments, pings, the right answer to the last ping that it has

@@ -434,6 +434,14 @@ impl Rfc {
         }
     }
 
+    /// Whether the call comes after the end of all that can be sent, and is dropped.
+    pub(crate) fn drops(&self, call: Call) -> bool {
+        let is_over = self.our_close.is_some() || self.shut;
+        !matches!(call, Call::Close)
+            && !self.allows(call)
+            && (self.died || is_over && self.piecewise.is_none())
+    }
+
     pub(crate) fn on_message(&mut self, opcode: u8, data: &[u8]) {
         self.on_part(opcode, data, true);
     }

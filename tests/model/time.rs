@@ -36,8 +36,6 @@ struct Ping {
     /// When it was queued, or output moved or something arrived after that.
     moved: Moment,
     written: bool,
-    /// Something came for the receiving half, when the ping was perhaps written.
-    may_be_answered: bool,
 }
 
 /// Whether something may happen at this look at the clock, and whether it must.
@@ -64,15 +62,12 @@ pub(crate) struct Standing {
 
 impl Time {
     /// Bytes have arrived. Whatever comes after a ping was written shows that the peer lives; before that its
-    /// time begins anew. Halves cannot tell which it was.
-    pub(crate) fn on_heard(&mut self, is_split: bool) {
+    /// time begins anew.
+    pub(crate) fn on_heard(&mut self) {
         let now = self.moment();
         self.heard = now;
         match &mut self.ping {
-            Some(ping) if !ping.written => {
-                ping.moved = now;
-                ping.may_be_answered |= is_split;
-            }
+            Some(ping) if !ping.written => ping.moved = now,
             _ => self.ping = None,
         }
     }
@@ -98,7 +93,6 @@ impl Time {
         self.pings += 1;
         let number = self.pings;
         match &mut self.ping {
-            Some(ping) if ping.may_be_answered => (ping.number, ping.written) = (number, false),
             Some(_) => {}
             None => {
                 let moved = Moment {
@@ -109,7 +103,6 @@ impl Time {
                     number,
                     moved,
                     written: false,
-                    may_be_answered: false,
                 });
             }
         }
@@ -140,7 +133,7 @@ impl Time {
         let heard = self.heard.due(now, INTERVAL);
         let wrote = self.wrote.due(now, INTERVAL);
         if !standing.is_mid_send {
-            let waits = self.ping.as_ref().is_some_and(|ping| !ping.may_be_answered);
+            let waits = self.ping.is_some();
             // A pong that goes ahead need not count as output: a ping too many does no harm.
             let quiet = self.wrote_more.due(now, INTERVAL).may;
             due.ping.may = quiet || (heard.may && !waits);
@@ -148,7 +141,6 @@ impl Time {
         match &self.ping {
             Some(ping) => {
                 due.pong_timeout = ping.moved.due(now, TIMEOUT);
-                due.pong_timeout.must &= !ping.may_be_answered;
             }
             None => {
                 let must = heard.must || (wrote.must && !standing.has_output);

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { connect as connectTcp, createServer } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { connect, load, serve } from "../../examples/wasm_core/host.mjs";
 import { check, finish, listen, within } from "../node/harness.mjs";
 import { close, closed, comes, echoes, meet as meetWs, open as openWs, pings } from "../node/ws.mjs";
@@ -51,6 +52,34 @@ await run("a violation is answered with its code", async () => {
   ws._socket.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]));
   assert.equal((await closed(ws))[0], 1007);
   assert.equal(await within(ends.at(-1).ended, "the end"), -1006);
+});
+await run("who does not read is not read from, and then loses nothing", async () => {
+  const ws = await open();
+  const messages = Array.from({ length: 64 }, () => randomBytes(1 << 20));
+  ws._socket.pause();
+  for (const data of messages) ws.send(data);
+  const stuck = async () => {
+    let before;
+    do {
+      before = ws.bufferedAmount;
+      await setTimeout(500);
+    } while (ws.bufferedAmount !== before);
+    return before;
+  };
+  assert(await within(stuck(), "the module stops reading") > 16 << 20);
+  assert(core.memory.buffer.byteLength < 32 << 20, `${core.memory.buffer.byteLength} bytes of memory`);
+  ws._socket.resume();
+  for (const data of messages) await comes(ws, data);
+  assert.deepEqual(await close(ws, 1000), [1000, ""]);
+  assert.equal(await within(ends.at(-1).ended, "the end"), 1000);
+});
+await run("a client that shuts its side behind its Close still gets the answer", async () => {
+  const ws = await open();
+  ws.send("hello");
+  ws._sender.close(1000, "", true, () => ws._socket.end());
+  await comes(ws, "hello");
+  assert.deepEqual(await closed(ws), [1000, ""]);
+  assert.equal(await within(ends.at(-1).ended, "the end"), 1000);
 });
 await run("a client that is gone leaves nothing behind", async () => {
   const ws = await open();

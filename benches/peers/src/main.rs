@@ -83,6 +83,8 @@ macro_rules! for_each_peer {
         #[cfg(feature = "ours")]
         $m!(peers::ours::Sockless);
         #[cfg(feature = "ours")]
+        $m!(peers::ours::Shared);
+        #[cfg(feature = "ours")]
         $m!(peers::ours::ByReference);
         #[cfg(feature = "ideal")]
         $m!(ideal::Floor);
@@ -101,6 +103,7 @@ trait Runner {
     fn recv_check(&mut self, want: &[data::Msg]);
     fn send(&mut self, msgs: &[data::Msg]);
     fn send_batch(&mut self, msgs: &[data::Msg], every: usize);
+    fn send_vecs(&mut self, msgs: &[data::Msg], lent: bool);
     fn echo(&mut self, n: usize);
 }
 
@@ -138,6 +141,17 @@ impl<P: Peer> Runner for R<P> {
                 self.0.feed(m.kind, black_box(&m.data));
             }
             self.0.flush();
+        }
+    }
+    /// Each message in memory of its own, which is made here and counts for everybody.
+    #[inline(never)]
+    fn send_vecs(&mut self, msgs: &[data::Msg], lent: bool) {
+        for m in msgs {
+            let data = black_box(&m.data).to_vec();
+            match lent {
+                true => self.0.send_lent(m.kind, data),
+                false => self.0.send_vec(m.kind, data),
+            }
         }
     }
     #[inline(never)]
@@ -244,6 +258,7 @@ fn parse_args() -> Opt {
                     .map(|c| match c {
                         "whole" => Chunk::Whole,
                         "tiny" => Chunk::Tiny,
+                        "cut" => Chunk::Cut(0),
                         c => match c.strip_suffix('k') {
                             Some(k) => Chunk::Fixed(k.parse::<usize>().unwrap() * 1024),
                             None => Chunk::Fixed(c.parse().unwrap()),
@@ -416,6 +431,9 @@ fn verify(o: &Opt, es: &[Entry]) {
         for &role in &o.roles {
             let src = leak(w.wire(role == Role::Server));
             for &chunk in &o.chunks {
+                if chunk == Chunk::Tiny && w.payload() > 4 << 20 {
+                    continue;
+                }
                 for e in es {
                     for profile in [Profile::Fast, Profile::Default, Profile::Lean] {
                         if profile == Profile::Default && w.payload() > 1 << 20 {
@@ -441,6 +459,10 @@ fn verify(o: &Opt, es: &[Entry]) {
                 let mut r = (e.open)(role, Io(wire), Profile::Fast).unwrap();
                 r.send(&w.msgs);
                 check_sent(e.name, w.name, &wire.take_sink(), &w.msgs);
+                for lent in [false, true] {
+                    r.send_vecs(&w.msgs, lent);
+                    check_sent(e.name, w.name, &wire.take_sink(), &w.msgs);
+                }
                 r.send_batch(&w.msgs, 16);
                 check_sent(e.name, w.name, &wire.take_sink(), &w.msgs);
                 if w.pings == 0 {
@@ -479,6 +501,7 @@ fn recv(o: &Opt, es: &[Entry], rep: &mut Report) {
             let src = leak(w.wire(role == Role::Server));
             for &chunk in &o.chunks {
                 let n = w.msgs.len();
+                let chunk = chunk.of(src.len(), n);
                 let mut lanes: Vec<Option<Lane>> = es
                     .iter()
                     .map(|e| {
@@ -493,7 +516,27 @@ fn recv(o: &Opt, es: &[Entry], rep: &mut Report) {
     }
 }
 
-fn send(o: &Opt, es: &[Entry], rep: &mut Report, batch: usize) {
+/// How messages are sent: one by one from memory at hand, so many and then a flush, or each in memory of its own.
+#[derive(Clone, Copy)]
+enum How {
+    Single,
+    Batch(usize),
+    /// given away where the crate takes that
+    Value,
+    /// lent where the crate takes that
+    Lent,
+}
+
+fn run_send(r: &mut dyn Runner, msgs: &[data::Msg], how: How) {
+    match how {
+        How::Single => r.send(msgs),
+        How::Batch(n) => r.send_batch(msgs, n),
+        How::Value => r.send_vecs(msgs, false),
+        How::Lent => r.send_vecs(msgs, true),
+    }
+}
+
+fn send(o: &Opt, es: &[Entry], rep: &mut Report, how: How) {
     for w in loads(o) {
         if ["frag1m", "pings"].contains(&w.name) {
             continue;
@@ -507,14 +550,43 @@ fn send(o: &Opt, es: &[Entry], rep: &mut Report, batch: usize) {
                     let wire = Wire::leak(b"\x89\x00", Chunk::Whole, SinkMode::Ring, ring(&w));
                     (e.open)(role, Io(wire), Profile::Fast).map(|mut r| Lane {
                         wire,
-                        run: if batch == 0 { Box::new(move || r.send(msgs)) as Box<dyn FnMut()> } else { Box::new(move || r.send_batch(msgs, batch)) },
+                        run: Box::new(move || run_send(&mut *r, msgs, how)) as Box<dyn FnMut()>,
                         per: n as f64,
                     })
                 })
                 .collect();
             let c = measure(&mut lanes, o.rounds, o.ms);
-            let s = if batch == 0 { "send" } else { "batch" };
+            let s = match how {
+                How::Single => "send",
+                How::Batch(_) => "batch",
+                How::Value => "value",
+                How::Lent => "lent",
+            };
             rep.table(s, &format!("{} ({}), {}", w.name, w.what, role.name()), es, &c, w.payload() as f64 / n as f64);
+        }
+    }
+}
+
+/// From which size on it pays to give a payload away, for the crates that can also copy a lent one.
+fn owned(o: &Opt, es: &[Entry]) {
+    println!("\n### owned: ns a message, binary, each in memory of its own\n");
+    println!("| peer | role | bytes | lent | given away | ratio |\n|---|---|---:|---:|---:|---:|");
+    for size in [512, 1024, 2048, 3072, 4096, 6144, 8192, 12_288, 16_384, 24_576, 32_768, 65_536, 131_072] {
+        let msgs = &vec![data::Msg { kind: Kind::Binary, data: Bytes::from(vec![0x5a; size]) }; 16];
+        for &role in &o.roles {
+            for e in es {
+                let mut lanes: Vec<Option<Lane>> = [How::Lent, How::Value]
+                    .iter()
+                    .map(|&how| {
+                        let wire = Wire::leak(b"\x89\x00", Chunk::Whole, SinkMode::Ring, 256 * 1024);
+                        (e.open)(role, Io(wire), Profile::Fast)
+                            .map(|mut r| Lane { wire, run: Box::new(move || run_send(&mut *r, msgs, how)), per: msgs.len() as f64 })
+                    })
+                    .collect();
+                if let [Some(lent), Some(value)] = &measure(&mut lanes, o.rounds, o.ms)[..] {
+                    println!("| {} | {} | {size} | {:.1} | {:.1} | {:.3} |", e.name, role.name(), lent.ns, value.ns, value.ns / lent.ns);
+                }
+            }
         }
     }
 }
@@ -827,7 +899,7 @@ fn icount(o: &Opt, es: &[Entry]) {
     let (sect, load) = what[0].split_once(':').expect("--loads recv:text20");
     let e = &es[0];
     let role = o.roles[0];
-    let all = data::workloads();
+    let all = data::small_workloads();
     if sect == "accept" || sect == "connect" {
         let mode = if sect == "accept" { SinkMode::Ring } else { SinkMode::Respond };
         let wire = Wire::leak(b"", Chunk::Whole, mode, 65536);
@@ -846,9 +918,10 @@ fn icount(o: &Opt, es: &[Entry]) {
         println!("MSGS {}", o.n * 100);
         return;
     }
-    let w = all.iter().find(|w| w.name == load).unwrap();
+    let mixed = (load == "mixed1m").then(data::mixed1m);
+    let w = all.iter().chain(&mixed).find(|w| w.name == load).unwrap();
     let src = leak(w.wire(role == Role::Server));
-    let wire = Wire::leak(src, o.chunks[0], SinkMode::Ring, ring(w));
+    let wire = Wire::leak(src, o.chunks[0].of(src.len(), w.msgs.len()), SinkMode::Ring, ring(w));
     let mut r = (e.open)(role, Io(wire), Profile::Fast).unwrap();
     let k = w.msgs.len().min(512);
     for _ in 0..o.n {
@@ -857,11 +930,16 @@ fn icount(o: &Opt, es: &[Entry]) {
                 black_box(r.recv(k));
             }
             "send" => r.send(&w.msgs[..k]),
+            "batch" => r.send_batch(&w.msgs[..k], 16),
+            "value" => r.send_vecs(&w.msgs[..k], false),
+            "lent" => r.send_vecs(&w.msgs[..k], true),
             "echo" => r.echo(k),
             _ => panic!(),
         }
     }
     println!("MSGS {}", o.n * k);
+    // What giving everything back takes depends on the heap's order, and differs by more than a message.
+    std::process::exit(0);
 }
 
 fn main() {
@@ -877,8 +955,11 @@ fn main() {
         "verify" => verify(&o, &es),
         "masks" => masks::run(o.rounds, o.own),
         "recv" => recv(&o, &es, &mut rep),
-        "send" => send(&o, &es, &mut rep, 0),
-        "batch" => send(&o, &es, &mut rep, 16),
+        "send" => send(&o, &es, &mut rep, How::Single),
+        "batch" => send(&o, &es, &mut rep, How::Batch(16)),
+        "value" => send(&o, &es, &mut rep, How::Value),
+        "owned" => owned(&o, &es),
+        "lent" => send(&o, &es, &mut rep, How::Lent),
         "echo" => echo(&o, &es, &mut rep),
         "handshake" => handshake(&o, &es, &mut rep),
         "deflate" => deflate(&o, &es, &mut rep),
@@ -895,8 +976,9 @@ fn main() {
             verify(&o, &es);
             masks::run(o.rounds, o.own);
             recv(&o, &es, &mut rep);
-            send(&o, &es, &mut rep, 0);
-            send(&o, &es, &mut rep, 16);
+            for how in [How::Single, How::Batch(16), How::Value, How::Lent] {
+                send(&o, &es, &mut rep, how);
+            }
             echo(&o, &es, &mut rep);
             handshake(&o, &es, &mut rep);
             deflate(&o, &es, &mut rep);

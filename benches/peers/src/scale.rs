@@ -4,8 +4,9 @@ use crate::data::{self, Role};
 use crate::peer::Profile;
 use crate::wire::{Chunk, Io, SinkMode, Wire};
 use crate::{Entry, alloc, leak, median};
-use sockless::{Config, Connection, Event};
+use sockless::{Config, Connection, Event, Input, Next};
 use std::hint::black_box;
+use std::time::Duration;
 
 /// What each measurement moves at least, in bytes on the wire.
 const VOLUME: usize = 4 << 20;
@@ -27,19 +28,23 @@ pub fn linear(rounds: usize, csv: &mut Vec<String>) {
         }
         let mut cells = Vec::new();
         for &read in &reads {
-            let mut buf = vec![0; read];
             // Longer runs need fewer repetitions.
             let rounds = if size >= 1 << 22 || read == 1 { 3 } else { rounds };
             let mut times: Vec<f64> = (0..rounds).map(|_| {
                 let config = Config::default().max_frame_size(MOST).max_message_size(MOST);
                 let mut ws = Connection::upgraded(sockless::Role::Server, config);
+                let mut input = Input::new(read);
                 let mut messages = 0;
                 let start = Instant::now();
-                for bytes in wire.chunks(read) {
-                    let buf = &mut buf[..bytes.len()];
-                    buf.copy_from_slice(bytes);
-                    let mut input = buf;
-                    while let Some(event) = ws.receive(&mut input) {
+                let mut rest = &wire[..];
+                while !rest.is_empty() {
+                    let space = input.space();
+                    let n = read.min(space.len()).min(rest.len());
+                    let (bytes, behind) = rest.split_at(n);
+                    space[..n].copy_from_slice(bytes);
+                    input.filled(n);
+                    rest = behind;
+                    while let Next::Event(event) = ws.poll(&mut input, Duration::ZERO) {
                         let Event::Binary(data) = event else { panic!("{event:?}") };
                         assert_eq!(data.len(), size);
                         black_box(&data);

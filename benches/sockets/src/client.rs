@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 use nix::time::ClockId;
-use sockless::{ClientRequest, CloseCode, Config, Connection, Event, Role};
+use sockless::{ClientRequest, CloseCode, Config, Connection, Event, Input, Next, Role};
 
 use crate::Failure;
 use crate::contestant::{Contestant, Ticks};
@@ -226,23 +226,23 @@ fn ask(port: u16) -> Result<(TcpStream, Connection), Failure> {
     stream.set_read_timeout(Some(SILENCE))?;
     let request = ClientRequest::new(&format!("ws://{}:{port}/", Ipv4Addr::LOCALHOST))?;
     let mut ws = Connection::client(request, Config::default())?;
-    stream.write_all(&ws.take_output())?;
+    stream.write_all(ws.output())?;
+    ws.sent(ws.output().len());
     Ok((stream, ws))
 }
 
 /// Reads the response, which has to accept.
 fn await_open(stream: &mut TcpStream, ws: &mut Connection) -> Result<(), Failure> {
-    let mut buf = [0; 4096];
+    let mut input = Input::new(4096);
     loop {
-        let n = stream.read(&mut buf)?;
-        if n == 0 {
-            return Err(format!("no WebSocket: {}", ws.end_of_stream()).into());
-        }
-        let mut input = &mut buf[..n];
-        match ws.receive(&mut input) {
-            None => {}
-            Some(Event::Open(_)) if input.is_empty() => return Ok(()),
-            Some(event) => return Err(format!("no WebSocket: {event:?}").into()),
+        match ws.poll(&mut input, Duration::ZERO) {
+            Next::Io(_) => ws.on_read(Ok(stream.read(input.space())?), &mut input),
+            Next::Event(Event::Open(_)) => break,
+            other => return Err(format!("no WebSocket: {other:?}").into()),
         }
     }
+    if !input.unread().is_empty() {
+        return Err("a server that speaks before it is spoken to".into());
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use std::{process, thread};
 
 use clap::ValueEnum;
 use futures_util::{Sink, Stream};
+use sockless::{Connection, Event, Response, SendError};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Failure;
@@ -76,6 +77,16 @@ impl Server {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default()
+    }
+}
+
+/// What every server of ours does with an event. Pings, closes and violations are answered already.
+fn answer(ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
+    match event {
+        Event::Request(_) => ws.accept(Response::default()),
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()),
     }
 }
 

@@ -26,10 +26,10 @@ impl Tape {
         for i in 0..messages + depth {
             let text = text(size, i % messages);
             client.send_text(&text)?;
-            asked.append(&mut client.take_output());
+            write(&mut client, &mut asked);
             if i < messages {
                 server.send_text(&text)?;
-                answered.append(&mut server.take_output());
+                write(&mut server, &mut answered);
             }
         }
         Ok(Self {
@@ -50,6 +50,12 @@ impl Tape {
             owed: 0,
         }
     }
+}
+
+/// Moves all that is queued to the end of `tape`.
+fn write(ws: &mut Connection, tape: &mut Vec<u8>) {
+    tape.extend(ws.outputs().flatten());
+    ws.sent(ws.buffered_amount());
 }
 
 /// Where a connection is on its tape.

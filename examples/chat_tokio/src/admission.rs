@@ -155,20 +155,23 @@ pub(crate) fn door(tokens: Vec<(String, String)>) -> Result<Door, String> {
 
 #[cfg(test)]
 mod tests {
-    use sockless::{Config, Connection, Event};
+    use std::time::Duration;
+
+    use sockless::{Config, Connection, Event, Input, Next};
 
     use super::*;
 
     fn ask(admission: &Admission, target: &str, fields: &str) -> Result<Seat, u16> {
-        let mut bytes = format!(
+        let head = format!(
             "GET {target} HTTP/1.1\r\nHost: chat.example:8080\r\nUpgrade: websocket\r\n\
              Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
-        )
-        .into_bytes();
+        );
         let mut ws = Connection::server(Config::default());
-        match ws.receive(&mut &mut bytes[..]) {
-            Some(Event::Request(request)) => admission
+        let mut input = Input::default();
+        input.extend_from_slice(head.as_bytes());
+        match ws.poll(&mut input, Duration::ZERO) {
+            Next::Event(Event::Request(request)) => admission
                 .admit(&request)
                 .map_err(|response| response.status()),
             other => panic!("{other:?}"),

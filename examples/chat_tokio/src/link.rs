@@ -19,7 +19,7 @@ use tokio::select;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::hub::{Outbox, Post};
-use crate::queue::{Next, Queue};
+use crate::queue::{Queue, Taken};
 use crate::wire::{Letter, News};
 use crate::{Server, log};
 
@@ -88,7 +88,7 @@ impl Link {
         loop {
             let mut next = Some(outbox.next(true).await);
             let mut batch = redis::pipe();
-            while let Some(Next::Item(Post::Publish(room, letter))) = next {
+            while let Some(Taken::Item(Post::Publish(room, letter))) = next {
                 batch.publish(self.room(&room), letter).ignore();
                 next = (batch.len() < BATCH)
                     .then(|| outbox.try_next(true))
@@ -98,27 +98,27 @@ impl Link {
                 batch.exec_async(&mut connection).await?;
             }
             match next {
-                None | Some(Next::Item(Post::Publish(..))) => {}
-                Some(Next::Item(Post::Subscribe(room))) => {
+                None | Some(Taken::Item(Post::Publish(..))) => {}
+                Some(Taken::Item(Post::Subscribe(room))) => {
                     timeout(ANSWER_TIMEOUT, sink.subscribe(self.room(&room))).await??;
                 }
-                Some(Next::Item(Post::Unsubscribe(room))) => {
+                Some(Taken::Item(Post::Unsubscribe(room))) => {
                     timeout(ANSWER_TIMEOUT, sink.unsubscribe(self.room(&room))).await??;
                 }
-                Some(Next::Item(Post::Ready)) => {
+                Some(Taken::Item(Post::Ready)) => {
                     backoff.reset();
                     self.server.hub().link_ready();
                     log(format_args!("redis: rooms are shared"));
                 }
-                Some(Next::Item(Post::Alive(letter))) => {
+                Some(Taken::Item(Post::Alive(letter))) => {
                     redis::cmd("PUBLISH")
                         .arg(self.servers())
                         .arg(letter)
                         .exec_async(&mut connection)
                         .await?;
                 }
-                Some(Next::Item(Post::Stop)) => return Ok(()),
-                Some(Next::Closed(_)) => return Err("cannot keep up".into()),
+                Some(Taken::Item(Post::Stop)) => return Ok(()),
+                Some(Taken::Closed(_)) => return Err("cannot keep up".into()),
             }
         }
     }

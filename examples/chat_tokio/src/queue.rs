@@ -36,7 +36,7 @@ struct State<T> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next<T> {
+pub(crate) enum Taken<T> {
     Item(T),
     /// There will be no more.
     Closed(Reason),
@@ -91,7 +91,7 @@ impl<T> Queue<T> {
     /// The next item, if the reader `wants` one, or else only the end. For one reader.
     ///
     /// Loses nothing when it is cancelled: between taking an item and returning it nothing is awaited.
-    pub(crate) async fn next(&self, wants: bool) -> Next<T> {
+    pub(crate) async fn next(&self, wants: bool) -> Taken<T> {
         loop {
             if let Some(next) = self.try_next(wants) {
                 return next;
@@ -101,10 +101,10 @@ impl<T> Queue<T> {
     }
 
     /// As [`next`](Self::next), if that need not wait.
-    pub(crate) fn try_next(&self, wants: bool) -> Option<Next<T>> {
+    pub(crate) fn try_next(&self, wants: bool) -> Option<Taken<T>> {
         let mut state = self.lock();
         if let Some(reason) = state.untold.take() {
-            return Some(Next::Closed(reason));
+            return Some(Taken::Closed(reason));
         }
         if !wants {
             return None;
@@ -112,7 +112,7 @@ impl<T> Queue<T> {
         let (item, bytes) = state.items.pop_front()?;
         let rest = state.bytes - bytes;
         state.hold(rest);
-        Some(Next::Item(item))
+        Some(Taken::Item(item))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -149,7 +149,7 @@ mod tests {
         (0..10).for_each(|n| queue.push(n, 1));
         assert_eq!(queue.try_next(false), None);
         for n in 0..10 {
-            assert_eq!(queue.try_next(true), Some(Next::Item(n)));
+            assert_eq!(queue.try_next(true), Some(Taken::Item(n)));
         }
         assert_eq!(queue.try_next(true), None);
     }
@@ -160,13 +160,13 @@ mod tests {
         for n in 0..100 {
             queue.push(n, 5);
             queue.push(n, 5);
-            assert_eq!(queue.try_next(true), Some(Next::Item(n)));
-            assert_eq!(queue.try_next(true), Some(Next::Item(n)));
+            assert_eq!(queue.try_next(true), Some(Taken::Item(n)));
+            assert_eq!(queue.try_next(true), Some(Taken::Item(n)));
         }
         queue.push(0, 5);
         queue.push(1, 6);
         // Told at once, even to a reader that wants no items; once; and then nothing more comes.
-        assert_eq!(queue.try_next(false), Some(Next::Closed(TOO_SLOW)));
+        assert_eq!(queue.try_next(false), Some(Taken::Closed(TOO_SLOW)));
         queue.push(2, 1);
         queue.close((CloseCode::GOING_AWAY, ""));
         assert_eq!(queue.try_next(true), None);
@@ -179,13 +179,13 @@ mod tests {
         let (slow, quick) = (queue(), queue());
         slow.push((), 1 << 20);
         quick.push((), FREE - OVERHEAD);
-        assert_eq!(quick.try_next(true), Some(Next::Item(())));
+        assert_eq!(quick.try_next(true), Some(Taken::Item(())));
         quick.push((), 1 << 17);
-        assert_eq!(quick.try_next(false), Some(Next::Closed(TOO_SLOW)));
-        assert_eq!(slow.try_next(true), Some(Next::Item(())));
+        assert_eq!(quick.try_next(false), Some(Taken::Closed(TOO_SLOW)));
+        assert_eq!(slow.try_next(true), Some(Taken::Item(())));
         let late = queue();
         late.push((), 1 << 20);
-        assert_eq!(late.try_next(true), Some(Next::Item(())));
+        assert_eq!(late.try_next(true), Some(Taken::Item(())));
     }
 
     #[tokio::test]
@@ -203,7 +203,7 @@ mod tests {
                 () = async {} => {}
                 _ = queue.next(true) => panic!("not reached"),
             }
-            assert_eq!(queue.next(true).await, Next::Item(n));
+            assert_eq!(queue.next(true).await, Taken::Item(n));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One connection: the protocol's loop, and what a visitor asks for and says.
 
 use std::error::Error;
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use sockless::close::truncate_reason;
 use sockless::{
-    CloseCode, Connection, Ending, Event, Request, Response, SendError, State, Transport,
+    CloseCode, Connection, Ending, Event, Input, Next, Request, Response, SendError, Write,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink, split};
 use tokio::net::TcpStream;
@@ -17,14 +18,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::admission::Seat;
 use crate::hub::{Id, Mailbox, Parcel};
-use crate::memory::{NO_ROOM, turn_away};
+use crate::memory::{NO_ROOM, Share, turn_away};
 use crate::pace::{Pace, Verdict};
-use crate::queue::{Next, Queue};
+use crate::queue::{Queue, Taken};
 use crate::wire::{FromMember, News, ToMember};
 use crate::{ANSWER_TIMEOUT, Server, log};
 
-/// The pending output from which on messages wait in the mailbox, where they are shared and counted.
-const BACKLOG: usize = 64 << 10;
 const MAX_FILE_NAME: usize = 128;
 
 type Outcome = Result<Ending, Box<dyn Error + Send + Sync>>;
@@ -32,64 +31,44 @@ type Outcome = Result<Ending, Box<dyn Error + Send + Sync>>;
 /// The protocol: everything else in this package is the chat.
 ///
 /// Each future of the `select!` may be dropped half way and nothing is lost: bytes are read and written or
-/// they are not, what is written leaves the output only when `sent` says so, and a parcel leaves the
-/// mailbox only when it is returned.
+/// they are not, what is written leaves the output only when `on_write` says so, and a parcel leaves the
+/// mailbox only when it is returned. Parcels wait in the mailbox, where they are shared and counted, while
+/// the connection has output enough.
 async fn converse(stream: impl AsyncRead + AsyncWrite, visit: &mut Visit) -> Outcome {
     let (mut reader, mut writer) = split(stream);
     let mut ws = Connection::server(visit.server.config.clone());
-    let mut share = visit.server.budget.share();
-    let mut buf = vec![0; 16 * 1024];
-    let mut is_broken = false;
+    let (mut input, mut share) = (Input::default(), visit.server.budget.share());
     loop {
-        let due = ws.tick(visit.now()).unwrap_or(Duration::MAX);
-        if !share.has_room_for(&ws) {
-            visit.leave();
-            linger(reader, writer, &turn_away(ws, share)).await?;
-            return Err(NO_ROOM.into());
-        }
-        let wait = due.saturating_sub(visit.now());
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(timeout(wait, writer.shutdown()).await),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        let can_write = !ws.output().is_empty() && !is_broken;
-        let mut read = 0;
-        select! {
-            n = reader.read(&mut buf) => match n {
-                Ok(0) if !is_broken => return Ok(ws.end_of_stream()),
-                Ok(0) | Err(_) => return Ok(ws.transport_reset()),
-                Ok(n) => read = n,
+        match ws.poll(&mut input, visit.now()) {
+            Next::Event(event) => visit.hear(&mut ws, event),
+            Next::Over(ending) => return Ok(*ending),
+            Next::Io(_) if !share.has_room_for(&ws) => {
+                return visit.turn_away(reader, writer, ws, share).await;
+            }
+            Next::Io(io) => select! {
+                (write, done) = write(&mut writer, io.write, &ws) => ws.on_write(write, done),
+                done = reader.read(input.space()), if io.read => ws.on_read(done, &mut input),
+                taken = visit.mailbox.next(io.send) => visit.send(&mut ws, taken),
+                () = sleep(io.wait(visit.now())) => {}
             },
-            written = writer.write(ws.output()), if can_write => match written {
-                Ok(n) => ws.sent(n),
-                Err(_) => is_broken = true, // what the peer sent before is still to be read
-            },
-            next = visit.mailbox.next(ws.buffered_amount() < BACKLOG) => visit.send(&mut ws, next)?,
-            () = sleep(wait) => {}
-        }
-        let mut input = &mut buf[..read];
-        while let Some(event) = ws.receive(&mut input) {
-            visit.hear(&mut ws, event)?;
         }
     }
 }
 
-/// Writes the last bytes, and reads on for a while.
-async fn linger(
-    mut reader: impl AsyncRead + Unpin,
-    mut writer: impl AsyncWrite + Unpin,
-    last: &[u8],
-) -> io::Result<()> {
-    if last.is_empty() {
-        return Ok(());
-    }
-    let say = async {
-        writer.write_all(last).await?;
-        writer.shutdown().await?;
-        copy(&mut reader, &mut sink()).await
+async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    write: Option<Write>,
+    ws: &Connection,
+) -> (Write, io::Result<usize>) {
+    let Some(write) = write else {
+        return future::pending().await;
     };
-    timeout(ANSWER_TIMEOUT, say).await.map(drop).or(Ok(()))
+    let done = match write {
+        Write::Output => to.write_vectored(&ws.output_slices()).await,
+        Write::Flush => to.flush().await.map(|()| 0),
+        Write::Shutdown => to.shutdown().await.map(|()| 0),
+    };
+    (write, done)
 }
 
 /// Serves one connection, from its first byte to its last.
@@ -147,23 +126,48 @@ impl Visit {
         self.since.elapsed()
     }
 
-    fn send(&mut self, ws: &mut Connection, next: Next<Parcel>) -> Result<(), SendError> {
-        match next {
-            _ if matches!(ws.state(), State::Closing | State::Closed) => Ok(()),
-            Next::Item(Parcel::Message(message)) => ws.send_prepared(&message),
-            Next::Item(Parcel::File(announced, file)) => {
-                ws.send_prepared(&announced)?;
-                ws.send_prepared(&file)
-            }
-            Next::Closed((code, reason)) => {
+    /// There is no room for what the connection holds: writes the last bytes, and reads on for a while.
+    async fn turn_away(
+        &mut self,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl AsyncWrite + Unpin,
+        ws: Connection,
+        share: Share,
+    ) -> Outcome {
+        self.leave();
+        let last = turn_away(ws, share);
+        if !last.is_empty() {
+            let say = async {
+                writer.write_all(&last).await?;
+                writer.shutdown().await?;
+                copy(&mut reader, &mut sink()).await
+            };
+            let _ = timeout(ANSWER_TIMEOUT, say).await;
+        }
+        Err(NO_ROOM.into())
+    }
+
+    fn send(&mut self, ws: &mut Connection, taken: Taken<Parcel>) {
+        let sent = match taken {
+            Taken::Item(Parcel::Message(message)) => ws.send_prepared(&message),
+            Taken::Item(Parcel::File(announced, file)) => ws
+                .send_prepared(&announced)
+                .and_then(|()| ws.send_prepared(&file)),
+            Taken::Closed((code, reason)) => {
                 self.leave();
                 ws.close(code, reason)
             }
+        };
+        match sent {
+            Ok(()) => {}
+            // Nobody is in yet, so there is nobody to tell.
+            Err(SendError::Connecting) => drop(ws.end_of_stream()),
+            Err(_) => ws.handler_failed(),
         }
     }
 
-    fn hear(&mut self, ws: &mut Connection, event: Event<'_>) -> Result<(), SendError> {
-        match event {
+    fn hear(&mut self, ws: &mut Connection, event: Event<'_>) {
+        let answered = match event {
             Event::Request(request) => self.answer(ws, &request),
             Event::Text(text) => self.step(ws, |visit, seat| visit.on_text(seat, &text)),
             Event::Binary(data) => self.step(ws, |visit, seat| {
@@ -179,6 +183,9 @@ impl Visit {
                 Ok(())
             }
             _ => Ok(()),
+        };
+        if answered.is_err() {
+            ws.handler_failed();
         }
     }
 

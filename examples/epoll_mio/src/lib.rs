@@ -1,8 +1,10 @@
 //! What the server and the load driver share beside the protocol.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write as _};
+use std::net::Shutdown;
 
-use sockless::Connection;
+use mio::net::TcpStream;
+use sockless::{Connection, Input, Io, Write};
 
 mod timers;
 
@@ -25,16 +27,29 @@ pub fn if_ready<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option
     }
 }
 
-/// Writes what there is to write, as far as the socket takes it. A write that failed is the last one: what
-/// the peer sent before is still to be read.
-pub fn write_output(stream: &mut impl Write, ws: &mut Connection, is_broken: &mut bool) {
-    while !ws.output().is_empty() && !*is_broken {
-        match if_ready(|| stream.write(ws.output())) {
-            Ok(Some(n)) => ws.sent(n),
-            Ok(None) => return,
-            Err(_) => *is_broken = true,
-        }
-    }
+/// Does with the write side what the connection asks for, and says so; `false` if there is nothing to do, or
+/// if it would have to wait.
+pub fn write(stream: &mut TcpStream, ws: &mut Connection, io: Io) -> bool {
+    let Some(write) = io.write else { return false };
+    let done = if_ready(|| match write {
+        Write::Output => stream.write_vectored(&ws.output_slices()),
+        Write::Flush => stream.flush().map(|()| 0),
+        Write::Shutdown => stream.shutdown(Shutdown::Write).map(|()| 0),
+    });
+    let Some(done) = done.transpose() else {
+        return false;
+    };
+    ws.on_write(write, done);
+    true
+}
+
+/// Reads, and says so; `false` if it would have to wait.
+pub fn read(stream: &mut TcpStream, ws: &mut Connection, input: &mut Input) -> bool {
+    let Some(done) = if_ready(|| stream.read(input.space())).transpose() else {
+        return false;
+    };
+    ws.on_read(done, input);
+    true
 }
 
 /// A line of the log; unlike `eprintln!`, does not panic when nobody takes it.

@@ -6,14 +6,13 @@
 mod memory;
 
 use std::collections::VecDeque;
-use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use clap::Parser;
-use epoll_mio::{Timers, if_ready, log, write_output};
+use epoll_mio::{Timers, if_ready, log, read, write};
 use memory::{Budget, NO_ROOM, Share, turn_away};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -21,14 +20,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
-use sockless::{CloseCode, Config, Connection, Event, Response, State, Transport};
+use sockless::{CloseCode, Config, Connection, Event, Input, Next, Response};
 
 /// What is read at once, by whichever connection has something to read.
-const READ_SIZE: usize = 64 * 1024;
-/// Above this many bytes of output that a peer does not take, nothing more is read from it.
-const HIGH_WATER_MARK: usize = 64 * 1024;
+const READ_SIZE: usize = 512 * 1024;
 /// After so many reads the others have their turn.
-const READS_IN_A_TURN: usize = 16;
+const READS_IN_A_TURN: usize = 4;
 /// How many may wait to be accepted, if the system allows so many: they come in crowds.
 const BACKLOG: i32 = 4096;
 /// How long no connection is accepted after one that could not be.
@@ -87,52 +84,50 @@ enum Turn {
 }
 
 /// The protocol: everything else in this file is accepting, waiting, and counting.
-fn converse(
-    peer: &mut Peer,
-    buf: &mut [u8],
-    now: Duration,
-    messages: &mut u64,
-) -> Result<Turn, Box<dyn Error>> {
+fn converse(peer: &mut Peer, input: &mut Input, now: Duration, messages: &mut u64) -> Turn {
     let Peer { stream, ws, .. } = peer;
-    for _ in 0..READS_IN_A_TURN {
-        let due = ws.tick(now);
-        write_output(stream, ws, &mut peer.is_broken);
-        if !peer.share.has_room_for(ws) {
-            return Ok(Turn::Full);
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(Turn::Over),
-        }
-        if ws.buffered_amount() > HIGH_WATER_MARK && !peer.is_broken {
-            return Ok(Turn::Wait(due));
-        }
-        let mut input = match if_ready(|| stream.read(buf))? {
-            Some(0) => return Ok(Turn::Over),
-            Some(n) => &mut buf[..n],
-            None => return Ok(Turn::Wait(due)),
-        };
-        while let Some(event) = ws.receive(&mut input) {
-            *messages += u64::from(matches!(event, Event::Text(_) | Event::Binary(_)));
-            match event {
-                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-                Event::Request(_) => ws.accept(Response::default())?,
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are already answered
+    let mut reads = 0;
+    loop {
+        let io = match ws.poll(input, now) {
+            Next::Event(event) => {
+                on_event(ws, event, messages);
+                continue;
             }
+            Next::Io(_) if !peer.share.has_room_for(ws) => return Turn::Full,
+            Next::Io(io) => io,
+            Next::Over(_) => return Turn::Over,
+        };
+        if write(stream, ws, io) {
+            continue;
         }
+        if io.read && reads == READS_IN_A_TURN {
+            return Turn::Again;
+        }
+        if !io.read || !read(stream, ws, input) {
+            return Turn::Wait(io.until);
+        }
+        reads += 1;
     }
-    Ok(Turn::Again)
+}
+
+fn on_event(ws: &mut Connection, event: Event<'_>, messages: &mut u64) {
+    *messages += u64::from(matches!(event, Event::Text(_) | Event::Binary(_)));
+    let done = match event {
+        Event::Request(_) => ws.accept(Response::default()),
+        // A long message is given away, and not copied.
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if done.is_err() {
+        ws.handler_failed();
+    }
 }
 
 struct Peer {
     stream: TcpStream,
     ws: Connection,
     share: Share,
-    /// A write failed.
-    is_broken: bool,
     /// It is noted down in [`Server::ready`], and has its next turn from there.
     is_ready: bool,
 }
@@ -154,7 +149,8 @@ struct Server {
     accept_at: Option<Duration>,
     /// The server ends when the last connection has.
     closing: bool,
-    buf: Box<[u8]>,
+    /// What any of them has read, one at a time.
+    input: Input,
     start: Instant,
     /// The time since the start, looked at once after each wait.
     now: Duration,
@@ -170,6 +166,8 @@ impl Server {
             .register(&mut listener, LISTENER, Interest::READABLE)?;
         poll.registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let mut input = Input::shared(READ_SIZE);
+        let _ = input.space(); // counts as memory from the start
         Ok(Self {
             poll,
             listener,
@@ -177,7 +175,8 @@ impl Server {
             config: Config::default()
                 .handshake_timeout(ANSWER_TIMEOUT)
                 .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
-                .close_timeout(CLOSE_TIMEOUT),
+                .close_timeout(CLOSE_TIMEOUT)
+                .back_pressure(),
             max_connections: arguments.max_connections,
             peers: Slab::new(),
             budget: Budget::new(arguments.memory),
@@ -186,8 +185,7 @@ impl Server {
             leaving: VecDeque::new(),
             accept_at: None,
             closing: false,
-            // Written to once, so that it counts as memory from the start.
-            buf: vec![1; READ_SIZE].into_boxed_slice(),
+            input,
             start: Instant::now(),
             now: Duration::ZERO,
             statistics: Statistics::default(),
@@ -285,7 +283,6 @@ impl Server {
             stream,
             ws: Connection::server(self.config.clone()),
             share: self.budget.share(),
-            is_broken: false,
             is_ready: false,
         });
         self.turn(key);
@@ -297,9 +294,8 @@ impl Server {
         let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.is_ready) else {
             return;
         };
-        // A connection that breaks is over, and its peer knows; nobody else has to.
         let messages = &mut self.statistics.messages;
-        match converse(peer, &mut self.buf, self.now, messages).unwrap_or(Turn::Over) {
+        match converse(peer, &mut self.input, self.now, messages) {
             Turn::Wait(due) => self.timers.set(key, due),
             Turn::Again => {
                 peer.is_ready = true;

@@ -10,14 +10,14 @@
 mod memory;
 
 use std::error::Error;
-use std::future::poll_fn;
-use std::io::{self, Write};
+use std::future;
+use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use clap::Parser;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
@@ -27,9 +27,10 @@ use http::{Method, Request, Response, StatusCode};
 use memory::{Budget, NO_ROOM, Share, turn_away};
 use sockless::handshake::{HandshakeError, PseudoHeaders, check_extended_connect};
 use sockless::{
-    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, State, Transport,
+    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Input, Next, Role, Write,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -92,7 +93,7 @@ async fn listen(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let budget = Budget::new(arguments.memory);
     let sockets = Arc::new(Semaphore::new(MAX_WEBSOCKETS));
     loop {
-        let accepted = tokio::select! {
+        let accepted = select! {
             accepted = accept(&listener, &places) => accepted,
             _ = &mut interrupt => break,
         };
@@ -185,7 +186,7 @@ async fn serve(
     let gone = unanswered(pings);
     tokio::pin!(gone);
     loop {
-        tokio::select! {
+        select! {
             accepted = http.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     tokio::spawn(answer(request, respond, visit.clone()));
@@ -263,7 +264,8 @@ async fn websocket(
         .max_message_size(MAX_MESSAGE)
         .deflate(visit.deflate.clone())
         .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
-        .close_timeout(ANSWER_TIMEOUT);
+        .close_timeout(ANSWER_TIMEOUT)
+        .back_pressure();
     let ws = Connection::upgraded_with(Role::Server, agreed, config);
     let mut send = respond.send_response(response, false)?;
     log(format_args!(
@@ -273,7 +275,7 @@ async fn websocket(
         request.uri().path()
     ));
     let (mut recv, share) = (request.into_body(), visit.budget.share());
-    let ended = converse(&mut recv, &mut send, ws, share, visit.stopping).await;
+    let ended = converse((&mut recv, &mut send), ws, share, visit.stopping).await;
     // What has not ended in order is reset; an end in order is answered with one.
     match &ended {
         Ok(ending) if !ending.reset => drop(send.send_data(Bytes::new(), true)),
@@ -303,51 +305,77 @@ fn check(
 
 /// The protocol, on a stream instead of a socket.
 async fn converse(
-    recv: &mut RecvStream,
-    send: &mut SendStream<Bytes>,
+    (recv, send): (&mut RecvStream, &mut SendStream<Bytes>),
     mut ws: Connection,
     mut share: Share,
     mut stopping: watch::Receiver<()>,
 ) -> Result<Ending, Box<dyn Error + Send + Sync>> {
-    let start = Instant::now();
-    let mut is_broken = false;
+    let (mut input, clock) = (Input::default(), Instant::now());
     loop {
-        let due = ws.tick(start.elapsed()).unwrap_or(Duration::MAX);
-        if !share.has_room_for(&ws) {
-            linger(recv, send, turn_away(ws, share)).await;
-            return Err(NO_ROOM.into());
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(send.send_data(Bytes::new(), true)),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        let can_write = !ws.output().is_empty() && !is_broken;
-        let mut data = BytesMut::new();
-        tokio::select! {
-            written = write(send, ws.output()), if can_write => match written {
-                Some(n) => ws.sent(n),
-                None => is_broken = true, // what the peer sent before is still to be read
-            },
-            read = recv.data(), if !can_write => match read {
-                None if !is_broken => return Ok(ws.end_of_stream()),
-                None | Some(Err(_)) => return Ok(ws.transport_reset()),
-                Some(Ok(read)) => data = read.into(),
-            },
-            () = sleep(due.saturating_sub(start.elapsed())) => {}
-            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "")?,
-        }
-        recv.flow_control().release_capacity(data.len())?;
-        let mut input = &mut data[..];
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are already answered
+        match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => echo(&mut ws, event),
+            Next::Over(ending) => return Ok(*ending),
+            Next::Io(_) if !share.has_room_for(&ws) => {
+                linger(recv, send, turn_away(ws, share)).await;
+                return Err(NO_ROOM.into());
             }
+            Next::Io(io) => select! {
+                (write, done) = write(send, io.write, &ws) => ws.on_write(write, done),
+                Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "")?,
+                data = recv.data(), if io.read => on_data(&mut ws, data, recv, &mut input),
+                () = sleep(io.wait(clock.elapsed())) => {}
+            },
         }
     }
+}
+
+fn echo(ws: &mut Connection, event: Event<'_>) {
+    let sent = match event {
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if sent.is_err() {
+        ws.handler_failed();
+    }
+}
+
+/// A stream has delivered a DATA frame, which may be empty; or its end, or a reset.
+fn on_data(
+    ws: &mut Connection,
+    data: Option<Result<Bytes, h2::Error>>,
+    recv: &mut RecvStream,
+    input: &mut Input,
+) {
+    match data {
+        Some(Ok(data)) => {
+            input.extend_from_slice(&data);
+            // The window opens again: the connection asks for data only when it has room. This fails if the
+            // stream is gone, which the next read tells.
+            let _ = recv.flow_control().release_capacity(data.len());
+        }
+        Some(Err(error)) => ws.on_read(Err(io::Error::other(error)), input),
+        None => ws.on_read(Ok(0), input),
+    }
+}
+
+async fn write(
+    send: &mut SendStream<Bytes>,
+    write: Option<Write>,
+    ws: &Connection,
+) -> (Write, io::Result<usize>) {
+    let Some(write) = write else {
+        return future::pending().await;
+    };
+    let done = match write {
+        Write::Output => send_some(send, ws.output()).await,
+        Write::Flush => Ok(0), // h2 keeps nothing back
+        Write::Shutdown => send
+            .send_data(Bytes::new(), true)
+            .map(|()| 0)
+            .map_err(io::Error::other),
+    };
+    (write, done)
 }
 
 /// Writes the last bytes, and reads on for a while.
@@ -363,19 +391,22 @@ async fn linger(recv: &mut RecvStream, send: &mut SendStream<Bytes>, last: Vec<u
     let _ = timeout(ANSWER_TIMEOUT, read_on).await;
 }
 
-/// Sends as much as the peer's window has room for, once it has any; `None` if the stream is gone.
+/// Sends as much as the peer's window has room for, once it has any.
 ///
 /// h2 keeps whatever it is given, so what is given is never more than can leave: the rest waits in the
-/// connection, which is then not read either.
-async fn write(send: &mut SendStream<Bytes>, output: &[u8]) -> Option<usize> {
+/// connection, which does not ask for more data while too much does.
+async fn send_some(send: &mut SendStream<Bytes>, output: &[u8]) -> io::Result<usize> {
     send.reserve_capacity(output.len().min(STREAM_WINDOW as usize));
     while send.capacity() == 0 {
-        poll_fn(|cx| send.poll_capacity(cx)).await?.ok()?;
+        let capacity = future::poll_fn(|cx| send.poll_capacity(cx)).await;
+        capacity
+            .ok_or(ErrorKind::BrokenPipe)?
+            .map_err(io::Error::other)?;
     }
     let n = output.len().min(send.capacity());
-    send.send_data(Bytes::copy_from_slice(&output[..n]), false)
-        .ok()?;
-    Some(n)
+    let data = Bytes::copy_from_slice(&output[..n]);
+    send.send_data(data, false).map_err(io::Error::other)?;
+    Ok(n)
 }
 
 /// A refusal as an ordinary answer: the rule has a status, and the fields that go with it.
@@ -403,8 +434,8 @@ async fn page(
     let mut send = respond.send_response(response.body(())?, false)?;
     let mut body = Bytes::from_static(body.as_bytes());
     while !body.is_empty() {
-        let written = timeout(ANSWER_TIMEOUT, write(&mut send, &body)).await?;
-        let _ = body.split_to(written.ok_or("the stream was reset")?);
+        let sent = timeout(ANSWER_TIMEOUT, send_some(&mut send, &body)).await??;
+        let _ = body.split_to(sent);
     }
     send.send_data(Bytes::new(), true)?;
     Ok(status.as_u16().to_string())

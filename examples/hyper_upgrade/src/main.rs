@@ -11,7 +11,8 @@ mod memory;
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::io::{self, Write};
+use std::future;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process;
 use std::sync::Arc;
@@ -32,10 +33,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use memory::{Budget, NO_ROOM, Share, turn_away};
 use sockless::handshake::{HandshakeError, HttpVersion, check_request};
 use sockless::{
-    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Role, State, Transport,
+    CloseCode, Config, Connection, DeflateConfig, Ending, Event, Input, Next, Role, Write,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
@@ -88,7 +90,7 @@ async fn listen(arguments: &Arguments) -> io::Result<()> {
     let deflate = DeflateConfig::new();
     let budget = Budget::new(arguments.memory);
     loop {
-        let accepted = tokio::select! {
+        let accepted = select! {
             accepted = accept(&listener, &places) => accepted,
             _ = &mut interrupt => break,
         };
@@ -151,7 +153,7 @@ async fn serve(stream: TcpStream, mut visit: Visit) {
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let ended = tokio::select! {
+    let ended = select! {
         ended = &mut connection => Ok(ended),
         _ = timeout(HTTP_TIMEOUT, visit.stopping.changed()) => {
             connection.as_mut().graceful_shutdown();
@@ -219,7 +221,8 @@ fn open(
     let config = Config::default()
         .deflate(visit.deflate.clone())
         .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
-        .close_timeout(ANSWER_TIMEOUT);
+        .close_timeout(ANSWER_TIMEOUT)
+        .back_pressure();
     let ws = Connection::upgraded_with(Role::Server, agreed, config);
     let upgrading = upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -237,77 +240,84 @@ fn open(
     Ok(response)
 }
 
+type Outcome = Result<Ending, Box<dyn Error + Send + Sync>>;
+
 /// The protocol: what hyper has read beyond the request comes first out of the stream.
 async fn converse(
     stream: impl AsyncRead + AsyncWrite,
     mut ws: Connection,
     mut share: Share,
     mut stopping: watch::Receiver<()>,
-) -> Result<Ending, Box<dyn Error + Send + Sync>> {
+) -> Outcome {
     let (mut reader, mut writer) = split(stream);
-    let start = Instant::now();
-    // Compressed, what is read at once can be a thousand times as much, before anybody asks the budget.
-    let read_size = if ws.deflate().is_some() {
-        1024
-    } else {
-        16 * 1024
-    };
-    let mut buf = vec![0; read_size];
-    let mut is_broken = false;
+    let (mut input, clock) = (input_for(&ws), Instant::now());
     loop {
-        let due = ws.tick(start.elapsed()).unwrap_or(Duration::MAX);
-        if !share.has_room_for(&ws) {
-            linger(reader, writer, &turn_away(ws, share)).await?;
-            return Err(NO_ROOM.into());
-        }
-        let wait = due.saturating_sub(start.elapsed());
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(timeout(wait, writer.shutdown()).await),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        let can_write = !ws.output().is_empty() && !is_broken;
-        let mut read = 0;
-        tokio::select! {
-            written = writer.write(ws.output()), if can_write => match written {
-                Ok(n) => ws.sent(n),
-                Err(_) => is_broken = true, // what the peer sent before is still to be read
-            },
-            n = reader.read(&mut buf), if !can_write => match n {
-                Ok(0) if !is_broken => return Ok(ws.end_of_stream()),
-                Ok(0) | Err(_) => return Ok(ws.transport_reset()),
-                Ok(n) => read = n,
-            },
-            () = sleep(wait) => {}
-            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "")?,
-        }
-        let mut input = &mut buf[..read];
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are already answered
+        match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => echo(&mut ws, event),
+            Next::Over(ending) => return Ok(*ending),
+            Next::Io(_) if !share.has_room_for(&ws) => {
+                return linger(reader, writer, &turn_away(ws, share)).await;
             }
+            Next::Io(io) => select! {
+                (write, done) = write(&mut writer, io.write, &ws) => ws.on_write(write, done),
+                Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "")?,
+                done = reader.read(input.space()), if io.read => ws.on_read(done, &mut input),
+                () = sleep(io.wait(clock.elapsed())) => {}
+            },
         }
     }
 }
 
-/// Writes the last bytes, and reads on for a while.
+fn echo(ws: &mut Connection, event: Event<'_>) {
+    let sent = match event {
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if sent.is_err() {
+        ws.handler_failed();
+    }
+}
+
+/// Compressed, what is read at once can be a thousand times as much, before anybody asks the budget.
+fn input_for(ws: &Connection) -> Input {
+    match ws.deflate() {
+        Some(_) => Input::new(1024),
+        None => Input::default(),
+    }
+}
+
+async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    write: Option<Write>,
+    ws: &Connection,
+) -> (Write, io::Result<usize>) {
+    let Some(write) = write else {
+        return future::pending().await;
+    };
+    let done = match write {
+        Write::Output => to.write_vectored(&ws.output_slices()).await,
+        Write::Flush => to.flush().await.map(|()| 0),
+        Write::Shutdown => to.shutdown().await.map(|()| 0),
+    };
+    (write, done)
+}
+
+/// There is no room for what the connection holds: writes the last bytes, and reads on for a while.
 async fn linger(
     mut reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,
     last: &[u8],
-) -> io::Result<()> {
-    if last.is_empty() {
-        return Ok(());
+) -> Outcome {
+    if !last.is_empty() {
+        let say = async {
+            writer.write_all(last).await?;
+            writer.shutdown().await?;
+            tokio::io::copy(&mut reader, &mut tokio::io::sink()).await
+        };
+        let _ = timeout(ANSWER_TIMEOUT, say).await;
     }
-    let say = async {
-        writer.write_all(last).await?;
-        writer.shutdown().await?;
-        tokio::io::copy(&mut reader, &mut tokio::io::sink()).await
-    };
-    timeout(ANSWER_TIMEOUT, say).await.map(drop).or(Ok(()))
+    Err(NO_ROOM.into())
 }
 
 /// A refusal as an ordinary answer: the rule has a status, and the fields that go with it.

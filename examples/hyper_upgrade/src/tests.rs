@@ -16,21 +16,25 @@ fn client() -> Connection {
     Connection::upgraded(Role::Client, Config::default())
 }
 
-/// Takes what there is up to the Close, and answers with its code.
+/// Takes what there is up to the Close, which the connection answers with its code.
 async fn read_to_close(stream: &mut (impl AsyncRead + Unpin), ws: &mut Connection) -> Option<u16> {
-    let mut buf = [0; 100];
+    let mut input = Input::new(100);
     loop {
-        let n = stream.read(&mut buf).await.unwrap();
-        if n == 0 {
-            return None;
-        }
-        let mut input = &mut buf[..n];
-        while let Some(event) = ws.receive(&mut input) {
-            if let Event::Close(close) = event {
-                return close.code.map(u16::from);
-            }
+        match ws.poll(&mut input, Duration::ZERO) {
+            Next::Event(Event::Close(close)) => return close.code.map(u16::from),
+            Next::Event(_) => {}
+            Next::Io(_) => ws.on_read(stream.read(input.space()).await, &mut input),
+            Next::Over(_) => return None,
         }
     }
+}
+
+/// What the connection has to write.
+fn take_output(ws: &mut Connection) -> Vec<u8> {
+    let mut output = Vec::new();
+    ws.take_output(&mut output);
+    ws.sent(output.len());
+    output
 }
 
 #[tokio::test]
@@ -44,13 +48,13 @@ async fn t83_messages_that_still_come_after_our_close_do_not_end_the_loop() {
         stop.send(()).unwrap();
         let mut peer = client();
         assert_eq!(read_to_close(&mut near, &mut peer).await, Some(1001));
-        let answer = peer.take_output();
+        let answer = take_output(&mut peer);
         // Written before the Close was there to be read.
         let mut peer = client();
         for _ in 0..messages {
             peer.send_text("one more").unwrap();
         }
-        near.write_all(&peer.take_output()).await.unwrap();
+        near.write_all(&take_output(&mut peer)).await.unwrap();
         near.write_all(&answer).await.unwrap();
         assert_eq!(near.read(&mut [0; 10]).await.unwrap(), 0, "its end");
         drop(near);
@@ -93,10 +97,10 @@ async fn t84_after_a_write_that_failed_the_peers_close_is_still_read() {
     let task = tokio::spawn(converse(OneWay(far), ws, share, stopping));
     let mut peer = client();
     peer.send_text("an echo of this cannot be written").unwrap();
-    near.write_all(&peer.take_output()).await.unwrap();
+    near.write_all(&take_output(&mut peer)).await.unwrap();
     tokio::task::yield_now().await;
     peer.close(CloseCode::NORMAL, "enough").unwrap();
-    near.write_all(&peer.take_output()).await.unwrap();
+    near.write_all(&take_output(&mut peer)).await.unwrap();
     drop(near);
     let ending = task.await.unwrap().unwrap();
     assert_eq!((ending.code, &*ending.reason), (1000, "enough"));
@@ -111,14 +115,33 @@ async fn t85_who_finds_no_room_is_told_to_try_again_later() {
     let (ws, share) = server(&budget);
     let task = tokio::spawn(converse(far, ws, share, stopping));
     let mut peer = client();
-    peer.send_binary(&vec![7; 1 << 20]).unwrap();
+    peer.send_binary(vec![7; 1 << 20]).unwrap();
     let (mut reader, mut writer) = split(&mut near);
     // It goes on writing until it has read why not to.
-    let output = peer.take_output();
+    let output = take_output(&mut peer);
     tokio::select! {
         code = read_to_close(&mut reader, &mut peer) => assert_eq!(code, Some(1013)),
         written = writer.write_all(&output) => panic!("all of it was taken: {written:?}"),
     }
     drop(near);
     assert_eq!(task.await.unwrap().unwrap_err().to_string(), NO_ROOM);
+}
+
+#[tokio::test]
+async fn a_peer_that_ends_its_side_behind_its_close_gets_what_it_is_owed() {
+    for round in 0..100 {
+        let (_stop, stopping) = watch::channel(());
+        let (mut near, far) = duplex(1 << 16);
+        let (ws, share) = server(&Budget::new(1));
+        let mut peer = client();
+        peer.send_text("hello").unwrap();
+        peer.close(CloseCode::NORMAL, "").unwrap();
+        near.write_all(&take_output(&mut peer)).await.unwrap();
+        near.shutdown().await.unwrap();
+        let task = tokio::spawn(converse(far, ws, share, stopping));
+        let mut read = Vec::new();
+        near.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"\x81\x05hello\x88\x02\x03\xe8", "round {round}");
+        assert!(task.await.unwrap().unwrap().clean);
+    }
 }

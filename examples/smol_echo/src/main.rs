@@ -6,7 +6,7 @@
 mod memory;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::process;
 use std::time::{Duration, Instant};
@@ -18,7 +18,9 @@ use smol::future::{self, FutureExt};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 use smol::{LocalExecutor, Timer};
-use sockless::{CloseCode, Config, Connection, Ending, Event, Response, State, Transport};
+use sockless::{
+    CloseCode, Config, Connection, Ending, Event, Input, Io, Next, Response, State, Write,
+};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -72,9 +74,9 @@ async fn listen(arguments: &Arguments, executor: &LocalExecutor<'_>) -> Result<(
         match accept.or(interrupt).await {
             Ok(Some((stream, peer))) => {
                 let (alive, share) = (alive.clone(), budget.share());
-                let visit = Visit::new(leave.clone());
+                let leave = leave.clone();
                 let task = async move {
-                    if let Err(error) = converse(stream, visit, share).await {
+                    if let Err(error) = converse(stream, leave, share).await {
                         log(format_args!("{peer}: broken off: {error}"));
                     }
                     drop(alive);
@@ -94,51 +96,96 @@ async fn listen(arguments: &Arguments, executor: &LocalExecutor<'_>) -> Result<(
     Ok(())
 }
 
+/// What came first of all that a connection waits for.
+enum Done {
+    Read(io::Result<usize>),
+    Wrote(Write, io::Result<usize>),
+    Leave,
+    Due,
+}
+
 /// The protocol: everything else in this file is accepting, waiting, and the end.
-async fn converse(
-    mut stream: TcpStream,
-    mut visit: Visit,
-    mut share: Share,
-) -> Result<Ending, Box<dyn Error>> {
-    let mut ws = Connection::server(config());
-    let mut buf = vec![0; 16 * 1024];
-    let mut is_broken = false;
+async fn converse(stream: TcpStream, leave: Receiver<()>, mut share: Share) -> io::Result<Ending> {
+    let (mut ws, mut input, clock) = (server(), Input::default(), Instant::now());
     loop {
-        if visit.is_told_to_leave() && ws.close(CloseCode::GOING_AWAY, "").is_err() {
-            return Ok(ws.end_of_stream()); // it is not open yet, and has nothing to lose
-        }
-        let due = ws.tick(visit.since.elapsed());
-        if !share.has_room_for(&ws) {
-            linger(stream, &turn_away(ws, share)).await?;
-            return Err(NO_ROOM.into());
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(ws.end_of_stream()),
-        }
-        if !ws.output().is_empty() && !is_broken {
-            match visit.within(due, stream.write(ws.output())).await {
-                Ok(n) => ws.sent(n.unwrap_or(0)),
-                Err(_) => is_broken = true, // what the peer sent before is still to be read
+        match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => on_event(&mut ws, event),
+            Next::Io(_) if !share.has_room_for(&ws) => {
+                linger(stream, &turn_away(ws, share)).await?;
+                return Err(io::Error::other(NO_ROOM));
             }
-            continue;
+            Next::Io(io) => match first(io, &stream, &ws, &mut input, clock, &leave).await {
+                Done::Read(done) => {
+                    ws.on_read(done, &mut input);
+                    future::yield_now().await; // a peer that never pauses leaves the others their turn
+                }
+                Done::Wrote(write, done) => ws.on_write(write, done),
+                Done::Leave => go_away(&mut ws),
+                Done::Due => {}
+            },
+            Next::Over(ending) => return Ok(*ending),
         }
-        let mut input = match visit.within(due, stream.read(&mut buf)).await {
-            Ok(Some(0)) if !is_broken => return Ok(ws.end_of_stream()),
-            Ok(Some(0)) | Err(_) => return Ok(ws.transport_reset()),
-            Ok(Some(n)) => &mut buf[..n],
-            Ok(None) => continue,
+    }
+}
+
+/// Writes, reads and waits at once, until one of it is done.
+async fn first(
+    io: Io,
+    stream: &TcpStream,
+    ws: &Connection,
+    input: &mut Input,
+    clock: Instant,
+    leave: &Receiver<()>,
+) -> Done {
+    let (mut reader, mut writer) = (stream.clone(), stream.clone());
+    let leaving = async {
+        // Once it closes there is nothing to be told.
+        match ws.state() {
+            State::Connecting | State::Open => drop(leave.recv().await),
+            State::Closing | State::Closed => future::pending().await,
+        }
+        Done::Leave
+    };
+    let writing = async {
+        let Some(write) = io.write else {
+            return future::pending().await;
         };
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-                Event::Request(_) => ws.accept(Response::default())?,
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are already answered
-            }
+        let done = match write {
+            Write::Output => writer.write_vectored(&ws.output_slices()).await,
+            Write::Flush => writer.flush().await.map(|()| 0),
+            Write::Shutdown => writer.shutdown(Shutdown::Write).map(|()| 0),
+        };
+        Done::Wrote(write, done)
+    };
+    let reading = async {
+        match io.read {
+            true => Done::Read(reader.read(input.space()).await),
+            false => future::pending().await,
         }
+    };
+    let due = async {
+        Timer::after(io.wait(clock.elapsed())).await;
+        Done::Due
+    };
+    leaving.or(writing).or(reading).or(due).await
+}
+
+fn on_event(ws: &mut Connection, event: Event<'_>) {
+    let done = match event {
+        Event::Request(_) => ws.accept(Response::default()),
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if done.is_err() {
+        ws.handler_failed();
+    }
+}
+
+/// The server ends.
+fn go_away(ws: &mut Connection) {
+    if ws.close(CloseCode::GOING_AWAY, "").is_err() {
+        ws.end_of_stream(); // it is not open yet, and has nothing to lose
     }
 }
 
@@ -161,58 +208,13 @@ async fn linger(mut stream: TcpStream, last: &[u8]) -> io::Result<()> {
     say.or(late).await
 }
 
-fn config() -> Config {
-    Config::default()
+fn server() -> Connection {
+    let config = Config::default()
         .handshake_timeout(ANSWER_TIMEOUT)
         .keepalive(PING_INTERVAL, ANSWER_TIMEOUT)
         .close_timeout(ANSWER_TIMEOUT)
-}
-
-/// What a connection waits for beside its socket.
-struct Visit {
-    since: Instant,
-    /// Closed when the server ends.
-    leave: Receiver<()>,
-    leaving: bool,
-}
-
-impl Visit {
-    fn new(leave: Receiver<()>) -> Self {
-        Self {
-            since: Instant::now(),
-            leave,
-            leaving: false,
-        }
-    }
-
-    /// Whether it is time to go, once.
-    fn is_told_to_leave(&mut self) -> bool {
-        self.leave.is_closed() && !std::mem::replace(&mut self.leaving, true)
-    }
-
-    /// What the socket did, or `None` when it is time to look at the clock or to leave.
-    async fn within(
-        &self,
-        due: Option<Duration>,
-        step: impl Future<Output = io::Result<usize>>,
-    ) -> io::Result<Option<usize>> {
-        let step = async { step.await.map(Some) };
-        let alarm = async {
-            match due {
-                Some(due) => drop(Timer::at(self.since + due).await),
-                None => future::pending().await,
-            }
-            Ok(None)
-        };
-        let leave = async {
-            match self.leaving {
-                true => future::pending().await,
-                false => drop(self.leave.recv().await),
-            }
-            Ok(None)
-        };
-        step.or(alarm).or(leave).await
-    }
+        .back_pressure();
+    Connection::server(config)
 }
 
 /// A channel that is closed by Ctrl-C.

@@ -7,12 +7,17 @@
 #![expect(unsafe_code, reason = "names for the host")]
 
 use core::ptr;
+use core::time::Duration;
 
-use sockless::CloseCode;
+use sockless::{CloseCode, Write};
 
-use crate::{
-    CONNECTIONS, INPUT, INPUT_SIZE, open_client, open_server, receive, tick, what_to_do, with,
-};
+use crate::{ENDPOINTS, INPUT, INPUT_SIZE, open_client, open_server, with};
+
+/// Bits of the answer of [`poll`].
+const WRITE: u32 = 1;
+const SHUT_WRITE: u32 = 2;
+const READ: u32 = 4;
+const OVER: u32 = 8;
 
 #[link(wasm_import_module = "host")]
 // SAFETY: the function takes nothing, returns a number and touches no memory.
@@ -24,7 +29,7 @@ unsafe extern "C" {
 /// Where the host writes what a socket has delivered.
 #[unsafe(no_mangle)]
 extern "C" fn input() -> *mut u8 {
-    INPUT.lock().as_mut_ptr()
+    INPUT.lock().space().as_mut_ptr()
 }
 
 /// How much it can write there.
@@ -49,59 +54,115 @@ fn number(id: Option<usize>) -> i32 {
     id.and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
 }
 
-/// Takes the first `len` bytes of the input; whether that was all right.
+/// What to do next, at `now` in milliseconds, after the socket has written the first `len` bytes of the
+/// input for it, or none. Everything that came is handled by then. The bits of the answer, each for as long
+/// as it is not done and reported:
+///
+/// * 1: write the [`output`], and report it with [`sent`] or [`write_failed`]. One write at a time;
+/// * 2: shut the write side, and report it with [`shut`];
+/// * 4: read; without it, leave what comes in the socket;
+/// * 8: drop the socket, the connection is over. All that is left to call is [`ended`].
+///
+/// Then call it again when one of them is done, and at the time that [`until`] says.
 #[unsafe(no_mangle)]
-extern "C" fn received(id: usize, len: usize) -> bool {
+extern "C" fn poll(id: usize, len: usize, now: u64) -> u32 {
     let mut input = INPUT.lock();
-    let input = input.get_mut(..len).unwrap_or_default();
-    with(id, |ws| receive(ws, input).is_ok()).unwrap_or(false)
+    input.filled(len);
+    let bits = with(id, |endpoint| {
+        let io = crate::poll(endpoint, &mut input, Duration::from_millis(now))?;
+        endpoint.until = io.until;
+        let write = match io.write {
+            // What the host has taken is on its way.
+            Some(Write::Output) if endpoint.output.is_empty() => WRITE,
+            Some(Write::Shutdown) => SHUT_WRITE,
+            Some(Write::Output | Write::Flush) | None => 0,
+        };
+        Some(write | if io.read { READ } else { 0 })
+    });
+    bits.flatten().unwrap_or(OVER)
 }
 
-/// Where the bytes are that are to be written to the socket, until the next call.
+/// The time in milliseconds at which to poll again at the latest; or -1.
+#[unsafe(no_mangle)]
+extern "C" fn until(id: usize) -> i64 {
+    let until = with(id, |endpoint| endpoint.until).flatten();
+    // Rounded up: before the time there would be nothing to do.
+    let millis = until.map(|until| until.as_nanos().div_ceil(1_000_000));
+    millis
+        .and_then(|millis| i64::try_from(millis).ok())
+        .unwrap_or(-1)
+}
+
+/// Takes the bytes that are to be written to the socket: where they are, until the next call.
 #[unsafe(no_mangle)]
 extern "C" fn output(id: usize) -> *const u8 {
-    with(id, |ws| ws.output().as_ptr()).unwrap_or_else(ptr::null)
+    let output = with(id, |endpoint| {
+        endpoint.ws.take_output(&mut endpoint.output);
+        endpoint.output.as_ptr()
+    });
+    output.unwrap_or_else(ptr::null)
 }
 
 /// How many there are.
 #[unsafe(no_mangle)]
 extern "C" fn output_size(id: usize) -> usize {
-    with(id, |ws| ws.output().len()).unwrap_or(0)
+    with(id, |endpoint| endpoint.output.len()).unwrap_or(0)
 }
 
-/// So many of them have been written.
+/// All of them have been written.
 #[unsafe(no_mangle)]
-extern "C" fn sent(id: usize, len: usize) {
-    with(id, |ws| ws.sent(len));
+extern "C" fn sent(id: usize) {
+    with(id, |endpoint| {
+        endpoint.ws.sent(endpoint.output.len());
+        endpoint.output.clear();
+    });
 }
 
-/// What to do with the socket: 0 nothing, 1 shut the write side and read on, 2 drop it.
+/// They cannot be written.
 #[unsafe(no_mangle)]
-extern "C" fn transport(id: usize) -> u32 {
-    with(id, |ws| what_to_do(ws.transport())).unwrap_or(2)
+extern "C" fn write_failed(id: usize) {
+    with(id, |endpoint| {
+        endpoint.ws.write_failed();
+        endpoint.output.clear();
+    });
 }
 
-/// Tells the time in milliseconds, and answers at what time to call again; or -1.
+/// The write side has been shut.
 #[unsafe(no_mangle)]
-extern "C" fn told_time(id: usize, now: u64) -> i64 {
-    let due = with(id, |ws| tick(ws, now)).flatten();
-    due.and_then(|due| i64::try_from(due).ok()).unwrap_or(-1)
+extern "C" fn shut(id: usize) {
+    with(id, |endpoint| endpoint.ws.shut());
+}
+
+/// The peer has ended its side of the socket.
+#[unsafe(no_mangle)]
+extern "C" fn read_ended(id: usize) {
+    with(id, |endpoint| endpoint.ws.read_ended());
+}
+
+/// The socket was reset, or failed in another way.
+#[unsafe(no_mangle)]
+extern "C" fn transport_reset(id: usize) {
+    with(id, |endpoint| endpoint.ws.transport_reset());
 }
 
 /// Begins to close, with code 1000.
 #[unsafe(no_mangle)]
 extern "C" fn close(id: usize) {
-    with(id, |ws| ws.close(CloseCode::NORMAL, "").is_ok());
+    with(id, |endpoint| {
+        if endpoint.ws.close(CloseCode::NORMAL, "").is_err() {
+            endpoint.ws.end_of_stream(); // it is not open yet, and has nothing to lose
+        }
+    });
 }
 
-/// The socket has ended, and the number means nothing any more: the code it was closed with, negative if
-/// that was not clean.
+/// The socket is gone, and the number means nothing any more: the code it was closed with, negative if that
+/// was not clean.
 #[unsafe(no_mangle)]
 extern "C" fn ended(id: usize) -> i32 {
-    let Some(mut ws) = CONNECTIONS.lock().try_remove(id) else {
+    let Some(mut endpoint) = ENDPOINTS.lock().try_remove(id) else {
         return 0;
     };
-    let ending = ws.end_of_stream();
+    let ending = endpoint.ws.end_of_stream();
     let code = i32::from(ending.code);
     if ending.clean { code } else { -code }
 }

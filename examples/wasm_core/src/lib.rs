@@ -11,11 +11,12 @@ extern crate alloc;
 
 mod exports;
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use slab::Slab;
 use sockless::{
-    ClientRequest, Config, Connection, EntropyError, Event, Response, SendError, State, Transport,
+    ClientRequest, Config, Connection, EntropyError, Event, Input, Io, Next, Response, Write,
 };
 use spin::Mutex;
 
@@ -30,13 +31,22 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// One buffer for what any connection receives; the host writes to it between two calls.
-static INPUT: Mutex<[u8; INPUT_SIZE]> = Mutex::new([0; INPUT_SIZE]);
+/// What any connection receives; the host writes to it between two calls.
+static INPUT: Mutex<Input> = Mutex::new(Input::shared(INPUT_SIZE));
 
-static CONNECTIONS: Mutex<Slab<Connection>> = Mutex::new(Slab::new());
+static ENDPOINTS: Mutex<Slab<Endpoint>> = Mutex::new(Slab::new());
+
+/// A connection, and what the host is doing for it.
+struct Endpoint {
+    ws: Connection,
+    /// What the host is writing.
+    output: Vec<u8>,
+    /// When to poll again.
+    until: Option<Duration>,
+}
 
 fn config() -> Config {
-    Config::default().entropy(entropy)
+    Config::default().entropy(entropy).back_pressure()
 }
 
 fn entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
@@ -48,48 +58,53 @@ fn entropy(buffer: &mut [u8]) -> Result<(), EntropyError> {
 }
 
 fn open_server() -> usize {
-    CONNECTIONS.lock().insert(Connection::server(config()))
+    open(Connection::server(config()))
 }
 
 /// For the host and path in the first bytes of the input buffer, such as `127.0.0.1:80/chat`.
 fn open_client(len: usize) -> Option<usize> {
-    let input = INPUT.lock();
-    let place = core::str::from_utf8(input.get(..len)?).ok()?;
+    let mut input = INPUT.lock();
+    let place = core::str::from_utf8(input.space().get(..len)?).ok()?;
     let request = ClientRequest::new(&alloc::format!("ws://{place}")).ok()?;
-    let connection = Connection::client(request, config()).ok()?;
-    Some(CONNECTIONS.lock().insert(connection))
+    Connection::client(request, config()).ok().map(open)
 }
 
-/// The protocol: the rest of the usual loop is the host's.
-fn receive(ws: &mut Connection, mut input: &mut [u8]) -> Result<(), SendError> {
-    while let Some(event) = ws.receive(&mut input) {
-        match event {
-            Event::Text(_) | Event::Binary(_) if ws.state() == State::Closing => {} // too late
-            Event::Request(_) => ws.accept(Response::default())?,
-            Event::Text(text) => ws.send_text(&text)?,
-            Event::Binary(data) => ws.send_binary(&data)?,
-            _ => {} // pings, closes and violations are already answered
+fn open(ws: Connection) -> usize {
+    ENDPOINTS.lock().insert(Endpoint {
+        ws,
+        output: Vec::new(),
+        until: None,
+    })
+}
+
+/// The protocol: handles all that was received, and answers with what the host is to do next; `None` when
+/// the connection is over.
+fn poll(endpoint: &mut Endpoint, input: &mut Input, now: Duration) -> Option<Io> {
+    let ws = &mut endpoint.ws;
+    loop {
+        match ws.poll(input, now) {
+            Next::Event(event) => echo(ws, event),
+            // The host's sockets keep nothing back.
+            Next::Io(io) if io.write == Some(Write::Flush) => ws.flushed(),
+            Next::Io(io) => return Some(io),
+            Next::Over(_) => return None,
         }
     }
-    Ok(())
 }
 
-/// The time at which to call again, in milliseconds.
-fn tick(ws: &mut Connection, now: u64) -> Option<u64> {
-    let due = ws.tick(Duration::from_millis(now))?;
-    // Rounded up: called before the time, it would only answer the same.
-    u64::try_from(due.as_nanos().div_ceil(1_000_000)).ok()
-}
-
-fn what_to_do(transport: Transport) -> u32 {
-    match transport {
-        Transport::Keep => 0,
-        Transport::ShutWrite => 1,
-        Transport::Drop => 2,
+fn echo(ws: &mut Connection, event: Event<'_>) {
+    let done = match event {
+        Event::Request(_) => ws.accept(Response::default()),
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if done.is_err() {
+        ws.handler_failed();
     }
 }
 
-/// Calls on a connection that is not there do nothing.
-fn with<T>(id: usize, call: impl FnOnce(&mut Connection) -> T) -> Option<T> {
-    CONNECTIONS.lock().get_mut(id).map(call)
+/// Calls on an endpoint that is not there do nothing.
+fn with<T>(id: usize, call: impl FnOnce(&mut Endpoint) -> T) -> Option<T> {
+    ENDPOINTS.lock().get_mut(id).map(call)
 }

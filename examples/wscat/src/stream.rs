@@ -7,13 +7,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use rustls::{ClientConnection, StreamOwned};
 
-pub(crate) struct Stream {
-    transport: Transport,
-    /// A write failed. What the peer sent before may still wait to be read.
-    broken: bool,
-}
-
-enum Transport {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
@@ -38,10 +32,7 @@ impl Stream {
     pub(crate) fn accepted(tcp: std::net::TcpStream) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         tcp.set_nonblocking(true)?;
-        Ok(Self {
-            transport: Transport::Tcp(TcpStream::from_std(tcp)),
-            broken: false,
-        })
+        Ok(Self::Tcp(TcpStream::from_std(tcp)))
     }
 
     fn shake_hands(
@@ -61,76 +52,50 @@ impl Stream {
                     _ => io::Error::new(error.kind(), format!("TLS: {error}")),
                 })?;
         }
-        let mut stream = Self::accepted(tcp)?;
-        if let Transport::Tcp(tcp) = stream.transport {
-            stream.transport = Transport::Tls(Box::new(StreamOwned::new(tls, tcp)));
-        }
-        Ok(stream)
+        Ok(match Self::accepted(tcp)? {
+            Self::Tcp(tcp) => Self::Tls(Box::new(StreamOwned::new(tls, tcp))),
+            stream => stream,
+        })
     }
 
-    /// How many bytes were written, if any could be.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.broken {
-            return None;
-        }
-        let mut try_to = || match &mut self.transport {
-            Transport::Tcp(tcp) if bytes.is_empty() => tcp.flush().map(|()| 0),
-            Transport::Tcp(tcp) => tcp.write(bytes),
-            // What it has encrypted leaves first, be there more to write or not.
-            Transport::Tls(tls) => tls.flush().and_then(|()| tls.write(bytes)),
-        };
-        match if_ready(&mut try_to) {
-            Ok(written) => written.filter(|n| *n > 0),
-            Err(_) => {
-                self.broken = true;
-                None
-            }
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.write(bytes),
+            // What it has encrypted leaves first: with its buffer full it would take 0 bytes, which is no
+            // failure here.
+            Self::Tls(tls) => tls.flush().and_then(|()| tls.write(bytes)),
         }
     }
 
-    /// How many bytes were read, zero at the end, or `None` if there are none yet.
-    pub(crate) fn read(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
-        let read = if_ready(&mut || match &mut self.transport {
-            Transport::Tcp(tcp) => tcp.read(buf),
-            Transport::Tls(tls) => tls.read(buf),
-        });
-        match read {
-            // The end without a farewell of TLS: whether anything is missing, a WebSocket's Close tells.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Some(0)),
-            read => read,
+    /// Has what TLS has encrypted leave.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.flush(),
+            Self::Tls(tls) => tls.flush(),
         }
     }
 
-    /// Fails if the peer was faster, which does not matter.
-    pub(crate) fn shut_write(&mut self) {
-        if let Transport::Tls(tls) = &mut self.transport {
+    pub(crate) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.read(buf),
+            Self::Tls(tls) => tls.read(buf),
+        }
+    }
+
+    /// Ends the write side, of TLS as well.
+    pub(crate) fn shut_write(&mut self) -> io::Result<()> {
+        if let Self::Tls(tls) = self {
             tls.conn.send_close_notify();
-            let _ = tls.flush();
+            tls.flush()?;
         }
-        let _ = self.tcp().shutdown(Shutdown::Write);
-    }
-
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken
+        self.tcp().shutdown(Shutdown::Write)
     }
 
     /// What can be waited for.
     pub(crate) fn tcp(&mut self) -> &mut TcpStream {
-        match &mut self.transport {
-            Transport::Tcp(tcp) => tcp,
-            Transport::Tls(tls) => &mut tls.sock,
-        }
-    }
-}
-
-/// What a call on a socket did, or `None` if it would have to wait.
-fn if_ready<T>(call: &mut dyn FnMut() -> io::Result<T>) -> io::Result<Option<T>> {
-    loop {
-        match call() {
-            Ok(done) => return Ok(Some(done)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match self {
+            Self::Tcp(tcp) => tcp,
+            Self::Tls(tls) => &mut tls.sock,
         }
     }
 }

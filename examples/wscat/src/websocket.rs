@@ -1,22 +1,25 @@
 //! [`WebSocket`]: the states and events that browsers have, on a socket that never blocks.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use sockless::{
-    CloseCode, Connection, Ending, Event, Request, Response, SendError, State, Transport,
+    CloseCode, Connection, Ending, Event, Input, Io, Next, Request, Response, SendError, State,
+    Write,
 };
 
 use crate::stream::Stream;
 use crate::transcript::Transcript;
 
-/// After so many reads the keyboard has its turn.
-const READS_IN_A_TURN: usize = 16;
+/// After so many events, reads and writes the keyboard has its turn.
+const STEPS_IN_A_TURN: usize = 64;
 
 pub(crate) struct WebSocket {
     stream: Stream,
     ws: Connection,
-    buf: Box<[u8]>,
+    input: Input,
+    /// What reading or writing has failed with, for the user to see.
+    failure: Option<String>,
     transcript: Option<Transcript>,
     /// As a server: those that can be agreed on.
     subprotocols: Vec<String>,
@@ -48,7 +51,7 @@ pub(crate) enum SocketEvent<'e> {
 pub(crate) enum Turn {
     /// It waits for its socket, until then at the latest.
     Wait(Option<Duration>),
-    /// There is more to read.
+    /// There is more to do.
     Again,
     Over(Ending),
 }
@@ -63,7 +66,8 @@ impl WebSocket {
         Self {
             stream,
             ws,
-            buf: vec![0; 64 * 1024].into_boxed_slice(),
+            input: Input::new(64 * 1024),
+            failure: None,
             transcript: None,
             subprotocols: Vec::new(),
         }
@@ -116,61 +120,84 @@ impl WebSocket {
 
     /// The protocol: everything else in this program is the arguments, the transport and the screen.
     pub(crate) fn turn(&mut self, now: Duration, to: &mut dyn Listener) -> io::Result<Turn> {
-        for _ in 0..READS_IN_A_TURN {
-            let due = self.ws.tick(now);
-            while let Some(n) = self.stream.write(self.ws.output()) {
-                self.note_sent(n);
-                self.ws.sent(n);
-            }
-            match self.ws.transport() {
-                Transport::Keep => {}
-                Transport::ShutWrite => self.stream.shut_write(),
-                Transport::Drop => return self.over(to, Ok(())),
-            }
-            let n = match self.stream.read(&mut self.buf) {
-                Ok(Some(0)) => return self.over(to, Ok(())),
-                Ok(Some(n)) => n,
-                Ok(None) => return Ok(Turn::Wait(due)),
-                Err(error) => return self.over(to, Err(error)),
-            };
-            self.note_received(n);
-            let mut input = &mut self.buf[..n];
-            while let Some(event) = self.ws.receive(&mut input) {
-                if let Event::Request(request) = &event {
-                    let response = choose(request, &self.subprotocols);
-                    self.ws.accept(response).map_err(io::Error::other)?;
+        for _ in 0..STEPS_IN_A_TURN {
+            match self.ws.poll(&mut self.input, now) {
+                Next::Event(event) => {
+                    answer(&mut self.ws, &event, &self.subprotocols);
+                    report(event, to)?;
                 }
-                report(event, to)?;
+                Next::Io(io) => {
+                    if !(self.try_write(io) || self.try_read(io)) {
+                        return Ok(Turn::Wait(io.until));
+                    }
+                }
+                Next::Over(ending) => {
+                    self.report_ending(&ending, to)?;
+                    return Ok(Turn::Over(*ending));
+                }
             }
         }
         Ok(Turn::Again)
     }
 
-    fn note_sent(&mut self, n: usize) {
-        if let Some(transcript) = &mut self.transcript {
-            transcript.sent(&self.ws.output()[..n]);
-        }
-    }
-
-    fn note_received(&mut self, n: usize) {
-        if let Some(transcript) = &mut self.transcript {
-            transcript.received(&self.buf[..n]);
-        }
-    }
-
-    /// The transport has ended, or broke.
-    fn over(&mut self, to: &mut dyn Listener, how: io::Result<()>) -> io::Result<Turn> {
-        let ending = if how.is_ok() && !self.stream.is_broken() {
-            self.ws.end_of_stream()
-        } else {
-            self.ws.transport_reset()
+    /// Whether the write side has done something, or failed.
+    fn try_write(&mut self, io: Io) -> bool {
+        let Some(write) = io.write else { return false };
+        let done = match write {
+            Write::Output => self.stream.write(self.ws.output()),
+            Write::Flush => self.stream.flush().map(|()| 0),
+            Write::Shutdown => self.stream.shut_write().map(|()| 0),
         };
+        match &done {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) => self.note_failure(error),
+            Ok(n) => {
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.sent(&self.ws.output()[..*n]);
+                }
+            }
+        }
+        self.ws.on_write(write, done);
+        true
+    }
+
+    /// Whether the read side has delivered something, its end, or a failure.
+    fn try_read(&mut self, io: Io) -> bool {
+        if !io.read {
+            return false;
+        }
+        let done = self.stream.read(self.input.space());
+        match &done {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) => self.note_failure(error),
+            Ok(n) => {
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.received(&self.input.space()[..*n]);
+                }
+            }
+        }
+        self.ws.on_read(done, &mut self.input);
+        true
+    }
+
+    fn note_failure(&mut self, error: &io::Error) {
+        // Neither is one: a call to repeat, and an end without a farewell of TLS. Whether that is missing
+        // anything, a WebSocket's Close tells.
+        if !matches!(
+            error.kind(),
+            ErrorKind::Interrupted | ErrorKind::UnexpectedEof
+        ) {
+            self.failure = Some(error.to_string());
+        }
+    }
+
+    fn report_ending(&self, ending: &Ending, to: &mut dyn Listener) -> io::Result<()> {
         if let Some(response) = &ending.response {
             to.on_event(SocketEvent::Rejected(response))?;
         }
         if !ending.clean {
-            to.on_event(SocketEvent::Error(match how {
-                Err(error) if ending.error.is_none() => error.to_string(),
+            to.on_event(SocketEvent::Error(match &self.failure {
+                Some(error) if ending.reset && ending.error.is_none() => error.clone(),
                 _ => ending.to_string(),
             }))?;
         }
@@ -178,8 +205,16 @@ impl WebSocket {
             code: ending.code,
             reason: &ending.reason,
             was_clean: ending.clean,
-        })?;
-        Ok(Turn::Over(ending))
+        })
+    }
+}
+
+/// Agrees to a request; to everything else the connection has the answer.
+fn answer(ws: &mut Connection, event: &Event<'_>, subprotocols: &[String]) {
+    if let Event::Request(request) = event {
+        if ws.accept(choose(request, subprotocols)).is_err() {
+            ws.handler_failed();
+        }
     }
 }
 
@@ -198,11 +233,5 @@ fn report(event: Event<'_>, to: &mut dyn Listener) -> io::Result<()> {
 
 /// The first of the client's subprotocols that is ours too.
 fn choose(request: &Request, ours: &[String]) -> Response {
-    let common = request
-        .subprotocols()
-        .find(|offered| ours.iter().any(|name| name == offered));
-    match common {
-        Some(name) => Response::default().with_subprotocol(name),
-        None => Response::default(),
-    }
+    Response::default().with_subprotocol(request, |offered| ours.iter().any(|name| name == offered))
 }

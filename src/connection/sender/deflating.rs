@@ -12,8 +12,7 @@ use crate::frame::{Header, Opcode};
 use crate::prepared::Prepared;
 
 impl Sender {
-    /// As [`Connection::set_compression`](crate::Connection::set_compression).
-    pub fn set_compression(&mut self, compression: Compression) {
+    pub(crate) fn set_compression(&mut self, compression: Compression) {
         if let Some(outbound) = &mut self.outbound {
             outbound.compression = compression;
         }

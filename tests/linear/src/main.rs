@@ -2,17 +2,18 @@
 //! take. Without arguments, the names.
 
 use std::process::exit;
+use std::time::Duration;
 
 use sockless::deflate::DeflateConfig;
 use sockless::frame::{Header, Opcode, Role};
 use sockless::mask;
 use sockless::{
-    ClientRequest, Config, Connection, Delivery, Event, Fin, Prepared, Response, State,
+    ClientRequest, Config, Connection, Delivery, Event, Fin, Input, Next, Prepared, Response, State,
 };
 
 type Workload = (&'static str, fn(usize));
 
-const WORKLOADS: [Workload; 22] = [
+const WORKLOADS: [Workload; 30] = [
     ("server, text in fragments of 1 byte", |n| {
         fragments(Role::Server, n)
     }),
@@ -22,23 +23,48 @@ const WORKLOADS: [Workload; 22] = [
     ("server, empty fragments", |n| {
         empty_fragments(Role::Server, n)
     }),
-    ("server, a text in reads of 1 byte", |n| {
-        reads(Role::Server, Opcode::Text, n)
+    ("server, a text in reads of 1 byte, kept", |n| {
+        reads(Role::Server, Input::new(2 * n), Opcode::Text, n)
     }),
-    ("client, a text in reads of 1 byte", |n| {
-        reads(Role::Client, Opcode::Text, n)
+    ("server, a text in reads of 1 byte, gathered", |n| {
+        reads(Role::Server, input(), Opcode::Text, n)
     }),
-    ("server, binary in reads of 1 byte", |n| {
-        reads(Role::Server, Opcode::Binary, n)
+    ("server, a text in reads of 1 byte, shared", |n| {
+        reads(Role::Server, Input::shared(2 * n), Opcode::Text, n)
+    }),
+    ("client, a text in reads of 1 byte, kept", |n| {
+        reads(Role::Client, Input::new(2 * n), Opcode::Text, n)
+    }),
+    ("client, a text in reads of 1 byte, shared", |n| {
+        reads(Role::Client, Input::shared(0), Opcode::Text, n)
+    }),
+    ("server, binary in reads of 1 byte, kept", |n| {
+        reads(Role::Server, Input::new(2 * n), Opcode::Binary, n)
+    }),
+    ("server, binary in reads of 1 byte, shared", |n| {
+        reads(Role::Server, Input::shared(0), Opcode::Binary, n)
+    }),
+    ("server, short messages behind a read, kept", |n| {
+        behind(Input::new(2 * n), n)
+    }),
+    ("server, short messages behind a read, shared", |n| {
+        behind(Input::shared(2 * n), n)
     }),
     ("server, parts in reads of 1 byte", |n| {
-        parts(Role::Server, n)
+        parts(Role::Server, input(), n)
+    }),
+    ("server, parts in reads of 1 byte, shared", |n| {
+        parts(Role::Server, Input::shared(0), n)
     }),
     ("server, a compressed message in reads of 1 byte", |n| {
-        inflate(Delivery::Messages, n)
+        inflate(Delivery::Messages, input(), n)
     }),
+    (
+        "server, a compressed message in reads of 1 byte, shared",
+        |n| inflate(Delivery::Messages, Input::shared(0), n),
+    ),
     ("server, compressed parts in reads of 1 byte", |n| {
-        inflate(Delivery::Parts, n)
+        inflate(Delivery::Parts, input(), n)
     }),
     ("server, empty final blocks behind a full window", |n| {
         final_blocks(b"\x03\x00", n)
@@ -127,29 +153,46 @@ fn push_frame(wire: &mut Vec<u8>, to: Role, fin: Fin, opcode: Opcode, payload: &
     }
 }
 
+/// Memory for one connection, in which none of the large messages fits: they are gathered.
+fn input() -> Input {
+    Input::new(256)
+}
+
 /// Feeds `wire` in one piece and calls `each` with every event.
 fn feed(
     ws: &mut Connection,
-    mut wire: &mut [u8],
+    input: &mut Input,
+    wire: &[u8],
     mut each: impl FnMut(&mut Connection, Event<'_>),
 ) {
-    while let Some(event) = ws.receive(&mut wire) {
+    input.extend_from_slice(wire);
+    while let Next::Event(event) = ws.poll(input, Duration::ZERO) {
         assert!(!matches!(event, Event::Fail(_)), "{event:?}");
         each(ws, event);
     }
 }
 
 /// The messages in `wire`, fed by the byte; their bytes.
-fn bytewise(ws: &mut Connection, wire: &mut [u8]) -> usize {
+fn bytewise(ws: &mut Connection, mut input: Input, wire: &[u8]) -> usize {
     let mut len = 0;
-    for byte in wire.chunks_mut(1) {
-        feed(ws, byte, |_, event| match event {
+    for byte in wire {
+        input.space()[0] = *byte;
+        input.filled(1);
+        feed(ws, &mut input, &[], |_, event| match event {
             Event::Text(text) | Event::TextPart { text, .. } => len += text.len(),
             Event::Binary(data) | Event::BinaryPart { data, .. } => len += data.len(),
             _ => {}
         });
     }
     len
+}
+
+/// What there is to write.
+fn take_output(ws: &mut Connection) -> Vec<u8> {
+    let mut output = Vec::new();
+    ws.take_output(&mut output);
+    ws.sent(output.len());
+    output
 }
 
 /// Text of `n` bytes, most of it not ASCII.
@@ -166,7 +209,7 @@ fn fragments(role: Role, n: usize) {
     }
     push_frame(&mut wire, role, Fin::Last, Opcode::Continuation, b"");
     let mut came = None;
-    feed(&mut open(role), &mut wire, |_, event| {
+    feed(&mut open(role), &mut input(), &wire, |_, event| {
         came = Some(event.into_owned())
     });
     assert_eq!(came, Some(Event::Text(text.into())));
@@ -178,22 +221,45 @@ fn empty_fragments(role: Role, n: usize) {
     for _ in 0..n {
         push_frame(&mut wire, role, Fin::More, Opcode::Continuation, b"");
     }
-    feed(&mut open(role), &mut wire, |_, event| panic!("{event:?}"));
+    feed(&mut open(role), &mut input(), &wire, |_, event| {
+        panic!("{event:?}")
+    });
 }
 
-fn reads(role: Role, opcode: Opcode, n: usize) {
+fn reads(role: Role, input: Input, opcode: Opcode, n: usize) {
     let text = text(n);
     let mut wire = Vec::new();
     push_frame(&mut wire, role, Fin::Last, opcode, text.as_bytes());
-    assert_eq!(bytewise(&mut open(role), &mut wire), text.len());
+    assert_eq!(bytewise(&mut open(role), input, &wire), text.len());
 }
 
-fn parts(role: Role, n: usize) {
+/// Messages of which each read brings the end of one and the beginning of the next.
+fn behind(mut input: Input, n: usize) {
+    let mut wire = Vec::new();
+    for _ in 0..n / 16 {
+        push_frame(
+            &mut wire,
+            Role::Server,
+            Fin::Last,
+            Opcode::Binary,
+            b"0123456789",
+        );
+    }
+    let (mut ws, mut came) = (open(Role::Server), 0);
+    for read in wire.chunks(9) {
+        input.space()[..read.len()].copy_from_slice(read);
+        input.filled(read.len());
+        feed(&mut ws, &mut input, &[], |_, _| came += 1);
+    }
+    assert_eq!(came, n / 16);
+}
+
+fn parts(role: Role, input: Input, n: usize) {
     let text = text(n);
     let mut wire = Vec::new();
     push_frame(&mut wire, role, Fin::Last, Opcode::Text, text.as_bytes());
     let mut ws = Connection::upgraded(role, config().delivery(Delivery::Parts));
-    assert_eq!(bytewise(&mut ws, &mut wire), text.len());
+    assert_eq!(bytewise(&mut ws, input, &wire), text.len());
 }
 
 /// Two ends that have agreed to compress.
@@ -202,10 +268,20 @@ fn compressing(delivery: Delivery) -> (Connection, Connection) {
     let request = ClientRequest::new("ws://localhost/").expect("a URI");
     let mut client = Connection::client(request, config.clone()).expect("entropy");
     let mut server = Connection::server(config.delivery(delivery));
-    feed(&mut server, &mut client.take_output(), |ws, _| {
-        ws.accept(Response::default()).expect("it was asked for");
-    });
-    feed(&mut client, &mut server.take_output(), |_, _| {});
+    feed(
+        &mut server,
+        &mut input(),
+        &take_output(&mut client),
+        |ws, _| {
+            ws.accept(Response::default()).expect("it was asked for");
+        },
+    );
+    feed(
+        &mut client,
+        &mut input(),
+        &take_output(&mut server),
+        |_, _| {},
+    );
     assert!(client.deflate().is_some() && client.state() == State::Open);
     (client, server)
 }
@@ -220,10 +296,11 @@ fn noise(n: usize) -> Vec<u8> {
     (0..n).map(|_| next()).collect()
 }
 
-fn inflate(delivery: Delivery, n: usize) {
+fn inflate(delivery: Delivery, input: Input, n: usize) {
     let (mut client, mut server) = compressing(delivery);
-    client.send_binary(&noise(n)).expect("it is open");
-    assert_eq!(bytewise(&mut server, &mut client.take_output()), n);
+    client.send_binary(noise(n)).expect("it is open");
+    let wire = take_output(&mut client);
+    assert_eq!(bytewise(&mut server, input, &wire), n);
 }
 
 /// A window that is full, and then a final block `n` times.
@@ -236,7 +313,7 @@ fn final_blocks(block: &[u8], n: usize) {
     push_frame(&mut wire, Role::Server, Fin::Last, Opcode::Binary, &payload);
     wire[0] |= 0x40;
     let mut len = 0;
-    feed(&mut server, &mut wire, |_, event| {
+    feed(&mut server, &mut input(), &wire, |_, event| {
         if let Event::Binary(data) = event {
             len = data.len();
         }
@@ -270,7 +347,7 @@ fn push_headers(head: &mut Vec<u8>, n: usize) {
 fn request(n: usize) {
     let mut head = REQUEST.to_vec();
     push_headers(&mut head, n);
-    asked(&mut head);
+    asked(&head);
 }
 
 fn extensions(n: usize) {
@@ -282,16 +359,17 @@ fn extensions(n: usize) {
     ];
     for value in values {
         let line = format!("Sec-WebSocket-Extensions: {value}\r\n\r\n");
-        asked(&mut [REQUEST, line.as_bytes()].concat());
+        asked(&[REQUEST, line.as_bytes()].concat());
     }
 }
 
 /// Feeds a head by the byte: it is refused, or is a request.
-fn asked(head: &mut [u8]) {
-    let mut ws = Connection::server(config());
+fn asked(head: &[u8]) {
+    let (mut ws, mut input) = (Connection::server(config()), input());
     let mut events = 0;
-    for byte in head.chunks_mut(1) {
-        while ws.receive(&mut &mut *byte).is_some() {
+    for byte in head.chunks(1) {
+        input.extend_from_slice(byte);
+        while let Next::Event(_) = ws.poll(&mut input, Duration::ZERO) {
             events += 1;
         }
     }
@@ -308,44 +386,43 @@ fn client() -> Connection {
 fn response(n: usize) {
     let mut head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n".to_vec();
     push_headers(&mut head, n);
-    refused(&mut head);
+    refused(&head);
 }
 
 fn refusal(n: usize) {
     let head = "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n";
     let body = "1\r\nx\r\n".repeat(n / 6) + "0\r\n\r\n";
-    refused(&mut (head.to_owned() + &body).into_bytes());
+    refused((head.to_owned() + &body).as_bytes());
 }
 
 /// Feeds a refusal by the byte.
-fn refused(response: &mut [u8]) {
-    let mut ws = client();
+fn refused(response: &[u8]) {
+    let (mut ws, mut input) = (client(), input());
     let mut events = 0;
-    for byte in response.chunks_mut(1) {
-        feed(&mut ws, byte, |_, _| events += 1);
+    for byte in response.chunks(1) {
+        feed(&mut ws, &mut input, byte, |_, _| events += 1);
     }
     assert_eq!(events, 1);
 }
 
 fn early(n: usize) {
-    let mut ws = Connection::server(config());
-    let mut wire = [REQUEST, b"\r\n"].concat();
-    feed(&mut ws, &mut wire, |_, _| {});
+    let (mut ws, mut input) = (Connection::server(config()), input());
+    feed(&mut ws, &mut input, &[REQUEST, b"\r\n"].concat(), |_, _| {});
     for _ in 0..n / 8 {
         let mut wire = Vec::new();
         push_frame(&mut wire, Role::Server, Fin::Last, Opcode::Binary, b"12");
-        feed(&mut ws, &mut wire, |_, event| panic!("{event:?}"));
+        feed(&mut ws, &mut input, &wire, |_, event| panic!("{event:?}"));
     }
     ws.accept(Response::default()).expect("it was asked for");
     let mut came = 0;
-    while let Some(event) = ws.poll_event() {
+    feed(&mut ws, &mut input, &[], |_, event| {
         came += usize::from(matches!(event, Event::Binary(_)));
-    }
+    });
     assert_eq!(came, n / 8);
 }
 
 fn pings(n: usize, mut each: impl FnMut(&mut Connection)) {
-    let mut ws = open(Role::Server);
+    let (mut ws, mut input) = (open(Role::Server), input());
     let mut ping = Vec::new();
     push_frame(
         &mut ping,
@@ -355,7 +432,7 @@ fn pings(n: usize, mut each: impl FnMut(&mut Connection)) {
         &[b'p'; 100],
     );
     for _ in 0..n {
-        feed(&mut ws, &mut ping.clone(), |_, _| {});
+        feed(&mut ws, &mut input, &ping, |_, _| {});
         each(&mut ws);
     }
 }

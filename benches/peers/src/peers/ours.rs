@@ -4,80 +4,112 @@ use crate::peer::DeflateMode;
 use crate::peer::{Peer, Profile};
 use crate::wire::Io;
 use bytes::Bytes;
-use sockless::{ClientRequest, Config, Connection, Event, Prepared, Response};
+use sockless::{ClientRequest, Config, Connection, Event, Input, Next, Prepared, Response, Write};
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::io::IoSlice;
+use std::time::Duration;
 
-const READ: usize = 16 * 1024;
-
-thread_local! {
-    /// One read buffer serves all connections of a thread: a connection holds one only while there is
-    /// input in it that the caller has not asked for yet.
-    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+/// As much as the wire hands out at once (`--chunks 64k`).
+fn read_size() -> usize {
+    std::env::var("PEER_READ").ok().and_then(|v| v.parse().ok()).unwrap_or(64 * 1024)
 }
 
-/// As a user would: the loop of the crate's documentation, on shared buffers of 16 KiB.
+thread_local! {
+    /// The shared inputs of a thread: a connection holds one only while there is input in it that the caller
+    /// has not asked for yet.
+    static INPUTS: RefCell<Vec<Input>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As a user would: the loop of the crate's documentation, with an input of its own.
+///
+/// What is counted: `poll` until it asks for I/O; the copy out of the wire into [`Input::space`], which is
+/// what the `Read` of every other contestant does; and one vectored write, which copies into the wire, for
+/// all that is queued. Large messages are gathered in the memory of the one before, which the program gives
+/// back ([`Input::reuse`]), as other crates recycle theirs. What is not counted: reading a clock; there are no deadlines.
 pub struct Sockless {
     ws: Connection,
     io: Io,
-    buf: Box<[u8]>,
-    at: usize,
-    end: usize,
+    input: Input,
 }
 
 impl Sockless {
-    fn new(ws: Connection, io: Io) -> Self {
-        Self { ws, io, buf: Box::default(), at: 0, end: 0 }
-    }
-    #[inline(never)]
-    fn read(&mut self) {
-        if self.buf.is_empty() {
-            self.buf = BUFFERS.with_borrow_mut(|pool| pool.pop()).unwrap_or_else(|| vec![0; READ].into());
-        }
-        self.end = self.io.0.read(&mut self.buf);
-        self.at = 0;
-    }
-    #[inline(never)]
-    fn give_back(&mut self) {
-        (self.at, self.end) = (0, 0);
-        BUFFERS.with_borrow_mut(|pool| pool.push(std::mem::take(&mut self.buf)));
+    fn new(ws: Connection, io: Io, input: Input) -> Self {
+        Self { ws, io, input }
     }
     #[inline]
     fn write(&mut self) {
-        while !self.ws.output().is_empty() {
-            let n = self.ws.output().len();
-            self.io.0.write(self.ws.output());
-            self.ws.sent(n);
-        }
+        write(&mut self.ws, self.io)
     }
-    /// Shows the next data message to `f`, which may answer it.
+    /// Shows the next data message to `f`, which may answer it, and returns memory that it has no more use for.
     #[inline]
-    fn next(&mut self, mut f: impl FnMut(&mut Connection, Kind, &[u8])) {
-        loop {
-            let mut input = &mut self.buf[self.at..self.end];
-            let before = input.len();
-            let event = self.ws.receive(&mut input);
-            self.at += before - input.len();
-            match event {
-                Some(Event::Text(text)) => f(&mut self.ws, Kind::Text, text.as_bytes()),
-                Some(Event::Binary(data)) => f(&mut self.ws, Kind::Binary, &data),
-                Some(Event::Ping(_)) => {
-                    self.write();
-                    continue;
+    fn next(&mut self, f: impl FnMut(&mut Connection, Event<'_>) -> Vec<u8>) {
+        next(&mut self.ws, self.io, &mut self.input, f)
+    }
+}
+
+/// Writes all that is queued.
+#[inline]
+fn write(ws: &mut Connection, mut io: Io) {
+    while !ws.output().is_empty() {
+        let done = std::io::Write::write_vectored(&mut io, &ws.output_slices());
+        ws.on_write(Write::Output, done);
+    }
+}
+
+#[inline]
+fn next(ws: &mut Connection, mut io: Io, input: &mut Input, mut f: impl FnMut(&mut Connection, Event<'_>) -> Vec<u8>) {
+    loop {
+        match ws.poll(input, Duration::ZERO) {
+            Next::Event(event @ (Event::Text(_) | Event::Binary(_))) => {
+                let memory = f(ws, event);
+                if memory.capacity() > 0 {
+                    input.reuse(memory);
                 }
-                Some(Event::Pong(_)) => continue,
-                Some(event) => panic!("{event:?}"),
-                None => {
-                    self.read();
-                    continue;
-                }
+                return;
             }
-            if self.at == self.end {
-                self.give_back();
+            // A pong, if that was a ping, is written before the next message is taken: as the other adapters do
+            // it.
+            Next::Event(Event::Ping(_) | Event::Pong(_)) => write(ws, io),
+            Next::Io(_) => {
+                let done = std::io::Read::read(&mut io, input.space());
+                ws.on_read(done, input);
             }
-            return;
+            other => panic!("{other:?}"),
         }
     }
+}
+
+#[inline]
+fn show(event: Event<'_>, f: &mut impl FnMut(Kind, &[u8])) -> Vec<u8> {
+    match event {
+        Event::Text(text) => {
+            f(Kind::Text, text.as_bytes());
+            match text {
+                Cow::Owned(text) => text.into_bytes(),
+                Cow::Borrowed(_) => Vec::new(),
+            }
+        }
+        Event::Binary(data) => {
+            f(Kind::Binary, &data);
+            match data {
+                Cow::Owned(data) => data,
+                Cow::Borrowed(_) => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// As the documentation does it: what the event owns is given away.
+#[inline]
+fn answer(ws: &mut Connection, event: Event<'_>) -> Vec<u8> {
+    match event {
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()),
+    }
+    .unwrap();
+    Vec::new()
 }
 
 #[inline]
@@ -90,40 +122,73 @@ fn send(ws: &mut Connection, kind: Kind, data: &[u8]) {
     .unwrap()
 }
 
+#[inline]
+fn give(ws: &mut Connection, kind: Kind, data: Vec<u8>) {
+    match kind {
+        Kind::Text => ws.send_text(unsafe { String::from_utf8_unchecked(data) }),
+        Kind::Binary => ws.send_binary(data),
+    }
+    .unwrap()
+}
+
 fn config() -> Config {
     Config::default().max_frame_size(64 << 20).max_message_size(64 << 20)
 }
 
+fn upgraded(role: Role) -> Connection {
+    let role = match role {
+        Role::Server => sockless::Role::Server,
+        Role::Client => sockless::Role::Client,
+    };
+    Connection::upgraded(role, config())
+}
+
+macro_rules! sending {
+    () => {
+        #[inline]
+        fn send(&mut self, kind: Kind, data: &Bytes) {
+            send(&mut self.ws, kind, data);
+            self.write();
+        }
+        #[inline]
+        fn send_vec(&mut self, kind: Kind, data: Vec<u8>) {
+            give(&mut self.ws, kind, data);
+            self.write();
+        }
+        #[inline]
+        fn send_lent(&mut self, kind: Kind, data: Vec<u8>) {
+            send(&mut self.ws, kind, &data);
+            self.write();
+        }
+        #[inline]
+        fn feed(&mut self, kind: Kind, data: &Bytes) {
+            send(&mut self.ws, kind, data)
+        }
+        #[inline]
+        fn flush(&mut self) {
+            self.write()
+        }
+    };
+}
+
 impl Peer for Sockless {
     const NAME: &'static str = "sockless";
-    const NOTE: &'static str = "the default loop; keys from the operating system";
-    fn open(role: Role, io: Io, _: Profile) -> Option<Self> {
-        let role = match role {
-            Role::Server => sockless::Role::Server,
-            Role::Client => sockless::Role::Client,
+    const NOTE: &'static str = "the default loop, an `Input` of 64 KiB for each connection; keys from the operating system";
+    fn open(role: Role, io: Io, profile: Profile) -> Option<Self> {
+        let input = match profile {
+            Profile::Fast => Input::new(read_size()),
+            Profile::Default | Profile::Lean => Input::default(),
         };
-        Some(Self::new(Connection::upgraded(role, config()), io))
+        Some(Self::new(upgraded(role), io, input))
     }
     #[inline]
     fn recv(&mut self, f: &mut impl FnMut(Kind, &[u8])) {
-        self.next(|_, kind, data| f(kind, data))
+        self.next(|_, event| show(event, f))
     }
-    #[inline]
-    fn send(&mut self, kind: Kind, data: &Bytes) {
-        send(&mut self.ws, kind, data);
-        self.write();
-    }
-    #[inline]
-    fn feed(&mut self, kind: Kind, data: &Bytes) {
-        send(&mut self.ws, kind, data)
-    }
-    #[inline]
-    fn flush(&mut self) {
-        self.write()
-    }
+    sending!();
     #[inline]
     fn echo(&mut self) {
-        self.next(send);
+        self.next(answer);
         self.write();
     }
     #[cfg(feature = "ours-deflate")]
@@ -143,62 +208,92 @@ impl Peer for Sockless {
         });
         let agreed = deflate.choose(extensions(b"permessage-deflate").flatten()).unwrap();
         let ws = Connection::upgraded_with(sockless::Role::Server, Some(agreed), config().deflate(deflate));
-        Some(Self::new(ws, io))
+        Some(Self::new(ws, io, Input::new(read_size())))
     }
     fn accept(io: Io) -> bool {
-        let mut peer = Self::new(Connection::server(Config::default()), io);
-        let mut buf = [0; 4096];
+        let mut peer = Self::new(Connection::server(Config::default()), io, Input::new(4096));
         loop {
-            let n = peer.io.0.read(&mut buf);
-            let mut input = &mut buf[..n];
-            if let Some(event) = peer.ws.receive(&mut input) {
-                assert!(matches!(event, Event::Request(_)));
-                peer.ws.accept(Response::default()).unwrap();
-                peer.write();
-                return true;
+            match peer.ws.poll(&mut peer.input, Duration::ZERO) {
+                Next::Event(Event::Request(_)) => {
+                    peer.ws.accept(Response::default()).unwrap();
+                    peer.write();
+                    return true;
+                }
+                Next::Io(_) => {
+                    let done = std::io::Read::read(&mut peer.io, peer.input.space());
+                    peer.ws.on_read(done, &mut peer.input);
+                }
+                other => panic!("{other:?}"),
             }
         }
     }
     fn connect(io: Io) -> bool {
         let request = ClientRequest::new("ws://example.com/chat").unwrap();
-        let mut peer = Self::new(Connection::client(request, Config::default()).unwrap(), io);
+        let mut peer = Self::new(Connection::client(request, Config::default()).unwrap(), io, Input::new(4096));
         peer.write();
-        let mut buf = [0; 4096];
         loop {
-            let n = peer.io.0.read(&mut buf);
-            let mut input = &mut buf[..n];
-            if let Some(event) = peer.ws.receive(&mut input) {
-                assert!(matches!(event, Event::Open(_)));
-                return true;
+            match peer.ws.poll(&mut peer.input, Duration::ZERO) {
+                Next::Event(Event::Open(_)) => return true,
+                Next::Io(_) => {
+                    let done = std::io::Read::read(&mut peer.io, peer.input.space());
+                    peer.ws.on_read(done, &mut peer.input);
+                }
+                other => panic!("{other:?}"),
             }
         }
     }
 }
 
-/// The same, with payloads sent by reference and one vectored write.
-pub struct ByReference(Sockless);
+/// The same with inputs that all connections of a thread share.
+pub struct Shared {
+    ws: Connection,
+    io: Io,
+    /// While there is something unread in it.
+    input: Option<Input>,
+}
 
-impl ByReference {
+impl Shared {
     #[inline]
     fn write(&mut self) {
-        let Sockless { ws, io, .. } = &mut self.0;
-        let mut slices = [IoSlice::new(&[]); 16];
-        while ws.buffered_amount() > 0 {
-            let mut count = 0;
-            for (slot, run) in slices.iter_mut().zip(ws.outputs()) {
-                *slot = IoSlice::new(run);
-                count += 1;
-            }
-            let n = io.0.writev(&slices[..count]);
-            slices = [IoSlice::new(&[]); 16];
-            ws.sent(n);
+        write(&mut self.ws, self.io)
+    }
+    #[inline]
+    fn next(&mut self, f: impl FnMut(&mut Connection, Event<'_>) -> Vec<u8>) {
+        let input = self.input.get_or_insert_with(|| {
+            let free = INPUTS.with_borrow_mut(Vec::pop);
+            free.unwrap_or_else(|| Input::shared(read_size()))
+        });
+        next(&mut self.ws, self.io, input, f);
+        if input.unread().is_empty() {
+            INPUTS.with_borrow_mut(|free| free.extend(self.input.take()));
         }
     }
 }
+
+impl Peer for Shared {
+    const NAME: &'static str = "sockless-shared";
+    const NOTE: &'static str = "the default loop, `Input::shared` of 64 KiB for all connections";
+    fn open(role: Role, io: Io, _: Profile) -> Option<Self> {
+        Some(Self { ws: upgraded(role), io, input: None })
+    }
+    #[inline]
+    fn recv(&mut self, f: &mut impl FnMut(Kind, &[u8])) {
+        self.next(|_, event| show(event, f))
+    }
+    sending!();
+    #[inline]
+    fn echo(&mut self) {
+        self.next(answer);
+        self.write();
+    }
+}
+
+/// The same, with payloads sent by reference.
+pub struct ByReference(Sockless);
 
 impl Peer for ByReference {
     const NAME: &'static str = "sockless, by reference";
-    const NOTE: &'static str = "`send_prepared` of the payload at hand, vectored writes";
+    const NOTE: &'static str = "`send_prepared` of the payload at hand";
     fn open(role: Role, io: Io, profile: Profile) -> Option<Self> {
         Sockless::open(role, io, profile).map(Self)
     }
@@ -209,7 +304,7 @@ impl Peer for ByReference {
     #[inline]
     fn send(&mut self, kind: Kind, data: &Bytes) {
         self.feed(kind, data);
-        self.write();
+        self.0.write();
     }
     #[inline]
     fn feed(&mut self, kind: Kind, data: &Bytes) {
@@ -227,7 +322,7 @@ impl Peer for ByReference {
     }
     #[inline]
     fn flush(&mut self) {
-        self.write()
+        self.0.write()
     }
     #[inline]
     fn echo(&mut self) {

@@ -1,18 +1,22 @@
-//! The same loop on readiness: one thread, and one buffer for all connections.
+//! The same loop on readiness: one thread, and one input for all connections.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
-use sockless::{Config, Connection, Event, Response, Transport};
+use sockless::{Config, Connection, Input, Next, Write};
 
-use super::{LISTEN, announce};
+use super::{LISTEN, announce, answer};
 use crate::Failure;
 
 /// The connections are numbered from 0.
 const LISTENER: Token = Token(usize::MAX);
+
+/// How often deadlines are looked after: they are tens of seconds.
+const TICK: Duration = Duration::from_secs(1);
 
 pub(super) fn serve() -> Result<(), Failure> {
     let mut poll = Poll::new()?;
@@ -22,15 +26,18 @@ pub(super) fn serve() -> Result<(), Failure> {
     announce(listener.local_addr()?)?;
 
     let mut events = Events::with_capacity(1024);
-    let mut buf = vec![0; 64 * 1024];
-    let mut guests = Slab::new();
+    let mut input = Input::shared(64 * 1024);
+    let mut guests: Slab<Guest> = Slab::new();
+    let clock = Instant::now();
+    let mut ticked = clock.elapsed();
     loop {
-        if let Err(error) = poll.poll(&mut events, None) {
+        if let Err(error) = poll.poll(&mut events, Some(TICK)) {
             if error.kind() == ErrorKind::Interrupted {
                 continue;
             }
             return Err(error.into());
         }
+        let now = clock.elapsed();
         for event in &events {
             if event.token() == LISTENER {
                 while let Some((mut stream, _)) = if_ready(listener.accept())? {
@@ -38,23 +45,25 @@ pub(super) fn serve() -> Result<(), Failure> {
                     let place = guests.vacant_entry();
                     let interest = Interest::READABLE | Interest::WRITABLE;
                     registry.register(&mut stream, Token(place.key()), interest)?;
-                    let ws = Connection::server(Config::default());
-                    let is_broken = false;
-                    place.insert(Guest {
-                        stream,
-                        ws,
-                        is_broken,
-                    });
+                    let ws = Connection::server(Config::default().back_pressure());
+                    let until = None;
+                    let mut guest = Guest { stream, ws, until };
+                    if guest.converse(&mut input, now, true) {
+                        place.insert(guest);
+                    }
                 }
-            } else if let Some(guest) = guests.get_mut(event.token().0) {
-                let stays = guest.converse(&mut buf).unwrap_or_else(|error| {
-                    eprintln!("connection: {error}");
-                    false
-                });
-                if !stays {
-                    guests.remove(event.token().0);
-                }
+            } else if let Some(guest) = guests.get_mut(event.token().0)
+                && !guest.converse(&mut input, now, event.is_read_closed())
+            {
+                guests.remove(event.token().0);
             }
+        }
+        if now >= ticked + TICK {
+            ticked = now;
+            guests.retain(|_, guest| {
+                guest.until.is_none_or(|until| now < until)
+                    || guest.converse(&mut input, now, false)
+            });
         }
     }
 }
@@ -63,57 +72,63 @@ pub(super) fn serve() -> Result<(), Failure> {
 struct Guest {
     stream: TcpStream,
     ws: Connection,
-    /// A write failed.
-    is_broken: bool,
+    until: Option<Duration>,
 }
 
 impl Guest {
-    /// Goes on until the socket has nothing to read or takes nothing more, and says whether the
+    /// Goes on until the socket has nothing to read and takes nothing more, and says whether the
     /// connection lives on.
-    fn converse(&mut self, buf: &mut [u8]) -> Result<bool, Failure> {
-        let ws = &mut self.ws;
-        // A read that did not fill the buffer has emptied the socket: what comes later is an event.
-        let mut emptied = false;
+    ///
+    /// A read that did not fill the input has emptied the socket, and what comes later is an event; but
+    /// if the peer `has_ended`, the end is still to be read.
+    fn converse(&mut self, input: &mut Input, now: Duration, has_ended: bool) -> bool {
+        let (stream, ws) = (&mut self.stream, &mut self.ws);
+        let mut is_empty = false;
         loop {
-            while !ws.output().is_empty() && !self.is_broken {
-                match if_ready(self.stream.write(ws.output())) {
-                    Ok(Some(n)) => ws.sent(n),
-                    Ok(None) => return Ok(true),
-                    Err(_) => self.is_broken = true, // what the peer sent before is still to be read
+            let io = match ws.poll(input, now) {
+                Next::Event(event) => {
+                    if let Err(error) = answer(ws, event) {
+                        eprintln!("connection: {error}");
+                        ws.handler_failed();
+                    }
+                    continue;
                 }
-            }
-            match ws.transport() {
-                Transport::Keep => {}
-                Transport::ShutWrite => drop(self.stream.shutdown(Shutdown::Write)),
-                Transport::Drop => return Ok(false),
-            }
-            if emptied {
-                return Ok(true);
-            }
-            let n = match if_ready(self.stream.read(buf)) {
-                Ok(Some(0)) if !self.is_broken => {
-                    io::Result::from(ws.end_of_stream())?;
-                    return Ok(false);
+                Next::Io(io) => io,
+                Next::Over(ending) => {
+                    if let Err(error) = io::Result::from(*ending) {
+                        eprintln!("connection: {error}");
+                    }
+                    return false;
                 }
-                Ok(Some(0)) | Err(_) => {
-                    io::Result::from(ws.transport_reset())?;
-                    return Ok(false);
-                }
-                Ok(Some(n)) => n,
-                Ok(None) => return Ok(true),
             };
-            emptied = n < buf.len();
-            let mut input = &mut buf[..n];
-            while let Some(event) = ws.receive(&mut input) {
-                match event {
-                    Event::Request(_) => ws.accept(Response::default())?,
-                    Event::Text(text) => ws.send_text(&text)?,
-                    Event::Binary(data) => ws.send_binary(&data)?,
-                    _ => {} // pings, closes and violations are answered already
+            if let Some(write) = io.write {
+                let done = match write {
+                    Write::Output => stream.write_vectored(&ws.output_slices()),
+                    Write::Flush => stream.flush().map(|()| 0),
+                    Write::Shutdown => stream.shutdown(Shutdown::Write).map(|()| 0),
+                };
+                if !would_block(&done) {
+                    ws.on_write(write, done);
+                    continue;
                 }
             }
+            if io.read && !is_empty {
+                let space = input.space();
+                let done = stream.read(space);
+                if !would_block(&done) {
+                    is_empty = !has_ended && done.as_ref().is_ok_and(|n| *n < space.len());
+                    ws.on_read(done, input);
+                    continue;
+                }
+            }
+            self.until = io.until;
+            return true;
         }
     }
+}
+
+fn would_block<T>(done: &io::Result<T>) -> bool {
+    matches!(done, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 /// What a call on a socket did, or `None` if it would have to wait.

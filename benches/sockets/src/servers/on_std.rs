@@ -1,12 +1,13 @@
 //! The loop of the crate's documentation, a thread for each connection.
 
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::Instant;
 
-use sockless::{Config, Connection, Event, Response, Transport};
+use sockless::{Config, Connection, Input, Next, Write};
 
-use super::{LISTEN, announce};
+use super::{LISTEN, announce, answer};
 use crate::Failure;
 
 pub(super) fn serve() -> Result<(), Failure> {
@@ -24,34 +25,29 @@ pub(super) fn serve() -> Result<(), Failure> {
 }
 
 fn echo(mut stream: TcpStream) -> Result<(), Failure> {
-    let mut ws = Connection::server(Config::default());
-    let mut buf = [0; 16 * 1024];
-    let mut is_broken = false;
+    let mut ws = Connection::server(Config::default().back_pressure());
+    let (mut input, clock) = (Input::default(), Instant::now());
     loop {
-        while !ws.output().is_empty() && !is_broken {
-            match stream.write(ws.output()) {
-                Ok(n) => ws.sent(n),
-                Err(_) => is_broken = true, // what the peer sent before is still to be read
+        let io = match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => {
+                answer(&mut ws, event)?;
+                continue;
             }
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(()),
-        }
-        let n = match stream.read(&mut buf) {
-            Ok(0) if !is_broken => return Ok(std::io::Result::from(ws.end_of_stream())?),
-            Ok(0) | Err(_) => return Ok(std::io::Result::from(ws.transport_reset())?),
-            Ok(n) => n,
+            Next::Io(io) => io,
+            Next::Over(ending) => return Ok(std::io::Result::from(*ending)?),
         };
-        let mut input = &mut buf[..n];
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Request(_) => ws.accept(Response::default())?,
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are answered already
-            }
+        let wait = Some(io.wait(clock.elapsed()));
+        if let Some(write) = io.write {
+            stream.set_write_timeout(wait)?;
+            let done = match write {
+                Write::Output => stream.write_vectored(&ws.output_slices()),
+                Write::Flush => stream.flush().map(|()| 0),
+                Write::Shutdown => stream.shutdown(Shutdown::Write).map(|()| 0),
+            };
+            ws.on_write(write, done);
+        } else {
+            stream.set_read_timeout(wait)?;
+            ws.on_read(stream.read(input.space()), &mut input);
         }
     }
 }

@@ -1,40 +1,52 @@
 //! The same loop, awaited.
 
-use sockless::{Config, Connection, Event, Response, Transport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::future::pending;
+use std::io;
+use std::time::Instant;
 
+use sockless::{Config, Connection, Input, Next, Write};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::select;
+use tokio::time::sleep;
+
+use super::answer;
 use crate::Failure;
 
 pub(super) async fn echo(mut stream: TcpStream) -> Result<(), Failure> {
-    let mut ws = Connection::server(Config::default());
-    let mut buf = [0; 16 * 1024];
-    let mut is_broken = false;
+    let (mut reader, mut writer) = stream.split();
+    let mut ws = Connection::server(Config::default().back_pressure());
+    let (mut input, clock) = (Input::default(), Instant::now());
     loop {
-        while !ws.output().is_empty() && !is_broken {
-            match stream.write(ws.output()).await {
-                Ok(n) => ws.sent(n),
-                Err(_) => is_broken = true, // what the peer sent before is still to be read
+        let io = match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => {
+                answer(&mut ws, event)?;
+                continue;
             }
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown().await),
-            Transport::Drop => return Ok(()),
-        }
-        let n = match stream.read(&mut buf).await {
-            Ok(0) if !is_broken => return Ok(std::io::Result::from(ws.end_of_stream())?),
-            Ok(0) | Err(_) => return Ok(std::io::Result::from(ws.transport_reset())?),
-            Ok(n) => n,
+            Next::Io(io) => io,
+            Next::Over(ending) => return Ok(io::Result::from(*ending)?),
         };
-        let mut input = &mut buf[..n];
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Request(_) => ws.accept(Response::default())?,
-                Event::Text(text) => ws.send_text(&text)?,
-                Event::Binary(data) => ws.send_binary(&data)?,
-                _ => {} // pings, closes and violations are answered already
-            }
+        select! {
+            (write, done) = write(&mut writer, io.write, &ws) => ws.on_write(write, done),
+            done = reader.read(input.space()), if io.read => ws.on_read(done, &mut input),
+            () = sleep(io.wait(clock.elapsed())) => {}
         }
     }
+}
+
+/// Does what there is to do with the write side; waits forever if there is nothing.
+async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    write: Option<Write>,
+    ws: &Connection,
+) -> (Write, io::Result<usize>) {
+    let Some(write) = write else {
+        return pending().await;
+    };
+    let done = match write {
+        Write::Output => to.write_vectored(&ws.output_slices()).await,
+        Write::Flush => to.flush().await.map(|()| 0),
+        Write::Shutdown => to.shutdown().await.map(|()| 0),
+    };
+    (write, done)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::queue::{Next, TOO_SLOW};
+use crate::queue::{TOO_SLOW, Taken};
 
 const LIMITS: Limits = Limits {
     rooms: 2,
@@ -20,12 +20,12 @@ fn told(mailbox: &Mailbox) -> Vec<Value> {
     let mut all = Vec::new();
     while let Some(next) = mailbox.try_next(true) {
         match next {
-            Next::Item(Parcel::Message(message)) => all.push(text(&message)),
-            Next::Item(Parcel::File(announced, file)) => {
+            Taken::Item(Parcel::Message(message)) => all.push(text(&message)),
+            Taken::Item(Parcel::File(announced, file)) => {
                 all.push(text(&announced));
                 all.push(json!(file.payload()));
             }
-            Next::Closed((code, _)) => all.push(json!({ "closed": code.get() })),
+            Taken::Closed((code, _)) => all.push(json!({ "closed": code.get() })),
         }
     }
     all
@@ -210,8 +210,8 @@ impl Cluster {
         let mut ready =
             outboxes.filter_map(|(n, outbox)| Some((n, outbox.as_ref()?.try_next(true)?)));
         match ready.next()? {
-            (server, Next::Item(post)) => Some((server, post)),
-            (_, Next::Closed(reason)) => panic!("{reason:?}"),
+            (server, Taken::Item(post)) => Some((server, post)),
+            (_, Taken::Closed(reason)) => panic!("{reason:?}"),
         }
     }
 
@@ -348,5 +348,5 @@ fn what_is_published_is_bounded() {
     for _ in 0..100 {
         hub.say("red", 1, text("ada", &"x".repeat(900)), Vec::new());
     }
-    assert_eq!(outbox.try_next(true), Some(Next::Closed(TOO_SLOW)));
+    assert_eq!(outbox.try_next(true), Some(Taken::Closed(TOO_SLOW)));
 }

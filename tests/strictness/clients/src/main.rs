@@ -2,11 +2,12 @@
 //! sends back what comes, until that ends. Usage: `sockless-strictness sockless|tungstenite`.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::time::Instant;
 use std::{env, process, thread};
 
-use sockless::{ClientRequest, Config, Connection, Event, State, Transport};
+use sockless::{ClientRequest, Config, Connection, Event, Input, Next, Write};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 
@@ -41,29 +42,40 @@ fn on_sockless(url: &str, subprotocol: Option<&str>) -> Result<(), Failure> {
     }
     let mut stream = TcpStream::connect((request.host(), request.port()))?;
     let mut ws = Connection::client(request, Config::default())?;
-    let mut buf = [0; 16 * 1024];
+    let (mut input, clock) = (Input::default(), Instant::now());
     loop {
-        while !ws.output().is_empty() {
-            let n = stream.write(ws.output())?;
-            ws.sent(n);
-        }
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(()),
-        }
-        let n = stream.read(&mut buf)?;
-        if n == 0 {
-            return Ok(());
-        }
-        let mut input = &mut buf[..n];
-        while let Some(event) = ws.receive(&mut input) {
-            match event {
-                Event::Text(text) if ws.state() == State::Open => ws.send_text(&text)?,
-                Event::Binary(data) if ws.state() == State::Open => ws.send_binary(&data)?,
-                _ => {}
+        let io = match ws.poll(&mut input, clock.elapsed()) {
+            Next::Event(event) => {
+                echo(&mut ws, event);
+                continue;
             }
+            Next::Io(io) => io,
+            Next::Over(_) => return Ok(()),
+        };
+        let wait = Some(io.wait(clock.elapsed()));
+        if let Some(write) = io.write {
+            stream.set_write_timeout(wait)?;
+            let done = match write {
+                Write::Output => stream.write_vectored(&ws.output_slices()),
+                Write::Flush => stream.flush().map(|()| 0),
+                Write::Shutdown => stream.shutdown(Shutdown::Write).map(|()| 0),
+            };
+            ws.on_write(write, done);
+        } else {
+            stream.set_read_timeout(wait)?;
+            ws.on_read(stream.read(input.space()), &mut input);
         }
+    }
+}
+
+fn echo(ws: &mut Connection, event: Event<'_>) {
+    let sent = match event {
+        Event::Text(text) => ws.send_text(text),
+        Event::Binary(data) => ws.send_binary(data),
+        _ => Ok(()), // pings, closes and violations are already answered
+    };
+    if sent.is_err() {
+        ws.handler_failed();
     }
 }
 

@@ -6,24 +6,22 @@ mod tally;
 
 use std::collections::VecDeque;
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, ToSocketAddrs};
+use std::io::{self, ErrorKind, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::process;
 use std::time::Duration;
 
 use clap::Parser;
-use epoll_mio::{Timers, if_ready, log, write_output};
+use epoll_mio::{Timers, log, read, write};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, SockRef, Socket, Type};
-use sockless::{
-    ClientRequest, CloseCode, Config, Connection, Ending, Event, Fin, SendError, State, Transport,
-};
+use sockless::{ClientRequest, CloseCode, Config, Connection, Ending, Event, Fin, Input, Io, Next};
 use tally::Tally;
 
 /// After so many reads the others have their turn.
-const READS_IN_A_TURN: usize = 16;
+const READS_IN_A_TURN: usize = 4;
 
 const NORMAL: u16 = CloseCode::NORMAL.get();
 
@@ -83,41 +81,33 @@ enum Turn {
     Wait(Option<Duration>),
     /// There is more to read, once the others have had their turn.
     Again,
-    Over(Ending),
+    Over(Box<Ending>),
 }
 
 /// The protocol: everything else in this file is what is sent, and what has become of it.
-fn converse(
-    client: &mut Client,
-    tally: &mut Tally,
-    buf: &mut [u8],
-    now: Duration,
-) -> Result<Turn, Box<dyn Error>> {
-    for _ in 0..READS_IN_A_TURN {
-        client.send_what_is_due(tally, now)?;
-        let Client { stream, ws, .. } = client;
-        let due = ws.tick(now);
-        write_output(stream, ws, &mut client.is_broken);
-        match ws.transport() {
-            Transport::Keep => {}
-            Transport::ShutWrite => drop(stream.shutdown(Shutdown::Write)),
-            Transport::Drop => return Ok(Turn::Over(ws.end_of_stream())),
-        }
-        let mut input = match if_ready(|| stream.read(buf)) {
-            Ok(Some(0)) if !client.is_broken => return Ok(Turn::Over(ws.end_of_stream())),
-            Ok(Some(0)) | Err(_) => return Ok(Turn::Over(ws.transport_reset())),
-            Ok(Some(n)) => &mut buf[..n],
-            Ok(None) => return Ok(Turn::Wait(due.into_iter().chain(client.send_at).min())),
-        };
-        while let Some(event) = client.ws.receive(&mut input) {
-            match event {
-                Event::Text(text) => client.on_echo(text.as_bytes(), false, tally),
-                Event::Binary(data) => client.on_echo(&data, true, tally),
-                _ => {} // the ending tells of the others
+fn converse(client: &mut Client, tally: &mut Tally, input: &mut Input, now: Duration) -> Turn {
+    let mut reads = 0;
+    loop {
+        let io = match client.ws.poll(input, now) {
+            Next::Event(event) => {
+                client.on_event(event, tally);
+                continue;
             }
+            Next::Io(io) => io,
+            Next::Over(ending) => return Turn::Over(ending),
+        };
+        if client.send_what_is_due(io, tally, now) || write(&mut client.stream, &mut client.ws, io)
+        {
+            continue;
         }
+        if reads == READS_IN_A_TURN {
+            return Turn::Again;
+        }
+        if !read(&mut client.stream, &mut client.ws, input) {
+            return Turn::Wait(client.until(io, tally));
+        }
+        reads += 1;
     }
-    Ok(Turn::Again)
 }
 
 struct Client {
@@ -129,38 +119,50 @@ struct Client {
     /// Those that have not come back, and when they were sent.
     in_flight: VecDeque<(u64, Duration)>,
     /// When the rest after the last echo is over.
-    send_at: Option<Duration>,
+    send_at: Duration,
     was_open: bool,
-    /// A write failed.
-    is_broken: bool,
 }
 
 impl Client {
-    fn send_what_is_due(&mut self, tally: &mut Tally, now: Duration) -> Result<(), SendError> {
-        let is_open = self.ws.state() == State::Open;
-        if is_open && !self.was_open {
-            self.was_open = true;
-            tally.opened += 1;
-        }
-        if !is_open || !tally.sending {
-            self.send_at = None; // or it would be due for ever
-        }
-        if !is_open || !tally.sending || self.send_at.is_some_and(|at| at > now) {
-            return Ok(());
-        }
-        self.send_at = None;
-        while self.in_flight.len() < tally.window {
-            let number = self.next;
-            let message = tally.message(self.id, number);
-            if is_binary(number) {
-                self.ws.send_binary(message.as_bytes())?;
-            } else {
-                self.ws.send_text(message)?;
+    fn on_event(&mut self, event: Event<'_>, tally: &mut Tally) {
+        match event {
+            Event::Open(_) => {
+                self.was_open = true;
+                tally.opened += 1;
             }
-            self.next += 1;
-            self.in_flight.push_back((number, tally.start.elapsed()));
+            Event::Text(text) => self.on_echo(text.as_bytes(), false, tally),
+            Event::Binary(data) => self.on_echo(&data, true, tally),
+            _ => {} // the ending tells of the others
         }
-        Ok(())
+    }
+
+    /// Whether there is a message to send, once the rest is over.
+    fn has_message(&self, io: Io, tally: &Tally) -> bool {
+        io.send && tally.sending && self.in_flight.len() < tally.window
+    }
+
+    fn until(&self, io: Io, tally: &Tally) -> Option<Duration> {
+        let send_at = Some(self.send_at).filter(|_| self.has_message(io, tally));
+        io.until.into_iter().chain(send_at).min()
+    }
+
+    /// Sends a message if it is time; `false` if not.
+    fn send_what_is_due(&mut self, io: Io, tally: &mut Tally, now: Duration) -> bool {
+        if !self.has_message(io, tally) || self.send_at > now {
+            return false;
+        }
+        let number = self.next;
+        let message = tally.message(self.id, number);
+        let sent = match is_binary(number) {
+            true => self.ws.send_binary(message.as_bytes()),
+            false => self.ws.send_text(message),
+        };
+        if sent.is_err() {
+            self.ws.handler_failed();
+        }
+        self.next += 1;
+        self.in_flight.push_back((number, tally.start.elapsed()));
+        true
     }
 
     /// The first message in flight is the one to come back, as it was sent.
@@ -179,7 +181,7 @@ impl Client {
         let latency = u64::try_from(latency).unwrap_or(u64::MAX);
         tally.latencies.saturating_record(latency);
         if !tally.pause.is_zero() {
-            self.send_at = Some(now + tally.pause);
+            self.send_at = now + tally.pause;
         }
     }
 }
@@ -200,7 +202,7 @@ struct Load {
     timers: Timers,
     /// Those that have more to read, though no event will say so.
     ready: Vec<usize>,
-    buf: Box<[u8]>,
+    input: Input,
     now: Duration,
     dice: fastrand::Rng,
     made: u32,
@@ -225,7 +227,7 @@ impl Load {
             clients: Slab::new(),
             timers: Timers::default(),
             ready: Vec::new(),
-            buf: vec![0; 64 * 1024].into_boxed_slice(),
+            input: Input::shared(512 * 1024),
             now: Duration::ZERO,
             dice: fastrand::Rng::with_seed(arguments.seed),
             made: 0,
@@ -361,9 +363,8 @@ impl Load {
             id: self.made,
             next: 0,
             in_flight: VecDeque::new(),
-            send_at: None,
+            send_at: Duration::ZERO,
             was_open: false,
-            is_broken: false,
         });
         self.turn(key);
         Ok(())
@@ -406,15 +407,14 @@ impl Load {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
-        let fault = match converse(client, &mut self.tally, &mut self.buf, self.now) {
-            Ok(Turn::Wait(due)) => return self.timers.set(key, due),
-            Ok(Turn::Again) => return self.ready.push(key),
-            Ok(Turn::Over(ending)) if !ending.clean || ending.code != NORMAL => {
+        let fault = match converse(client, &mut self.tally, &mut self.input, self.now) {
+            Turn::Wait(due) => return self.timers.set(key, due),
+            Turn::Again => return self.ready.push(key),
+            Turn::Over(ending) if !ending.clean || ending.code != NORMAL => {
                 Some(ending.to_string())
             }
-            Ok(Turn::Over(_)) if client.in_flight.is_empty() => None,
-            Ok(Turn::Over(_)) => Some("it closed before the last echo".into()),
-            Err(error) => Some(error.to_string()),
+            Turn::Over(_) if client.in_flight.is_empty() => None,
+            Turn::Over(_) => Some("it closed before the last echo".into()),
         };
         self.tally.lost += self.remove(key).in_flight.len();
         if let Some(fault) = fault {
