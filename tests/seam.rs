@@ -1125,3 +1125,81 @@ fn spare_memory_within_limits() {
         assert!(ws.gathered_amount() >= 10_000);
     }
 }
+
+/// The same events, frames and ending, whichever input the bytes come through and however they are cut;
+/// also if the loop polls while a read has the memory.
+#[test]
+fn every_way_in_comes_to_the_same() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for round in 0..200 {
+        let role = ROLES[round % 2];
+        let mut wire = Vec::new();
+        for _ in 0..1 + random.below(12) {
+            let len = [0, 5, 125, 300, 3000, 20_000][random.below(6)];
+            let text = "grün ".repeat(len / 6);
+            let (first, payload) = match random.below(8) {
+                0..=2 => (FIN | TEXT, text.as_bytes()),
+                3 | 4 => (FIN | BINARY, text.as_bytes()),
+                5 => (FIN | PING, &b"ping"[..]),
+                6 => (FIN | PONG, &b""[..]),
+                _ => (TEXT, text.as_bytes()),
+            };
+            wire.extend(frame(peer(role), first, payload));
+            if first == TEXT {
+                wire.extend(frame(peer(role), FIN | CONTINUATION, b"end"));
+            }
+        }
+        if random.below(3) == 0 {
+            let at = random.below(wire.len());
+            wire[at] ^= 1 << random.below(8);
+        }
+        if random.below(3) == 0 {
+            wire.extend(frame(peer(role), FIN | CLOSE, &close_body(1000, "")));
+        }
+        let whole = run(role, Config::default(), &wire, &[]);
+        for way in 0..6 {
+            let mut ws = open(role, Config::default());
+            let mut input = match way % 3 {
+                0 => Input::new([0, 1000, 8000, 70_000][random.below(4)]),
+                1 => Input::shared([0, 1000][random.below(2)]),
+                _ => Input::default(),
+            };
+            let least = if wire.len() < 3000 { 3 } else { 200 };
+            let longest = [least, 500, 5000][random.below(3)];
+            let most = 1 + random.below(longest);
+            let (mut rest, mut events, mut written) = (&wire[..], Vec::new(), Vec::new());
+            while !rest.is_empty() {
+                let (piece, more) = rest.split_at((1 + random.below(most)).min(rest.len()));
+                rest = more;
+                match random.below(3) {
+                    _ if way < 3 => input.extend_from_slice(piece),
+                    0 => {
+                        let mut memory = input.take();
+                        let next = ws.poll(&mut input, NOW);
+                        let is_over = matches!(next, Next::Over(_));
+                        assert!(is_over || matches!(next, Next::Io(io) if !io.read));
+                        memory.extend_from_slice(piece);
+                        ws.on_read(Ok(piece.len()), input.put_back(memory));
+                    }
+                    _ => {
+                        let mut left = piece;
+                        while !left.is_empty() {
+                            let space = input.space();
+                            let n = space.len().min(left.len());
+                            space[..n].copy_from_slice(&left[..n]);
+                            ws.on_read(Ok(n), &mut input);
+                            left = &left[n..];
+                        }
+                    }
+                }
+                while let Next::Event(event) = ws.poll(&mut input, NOW) {
+                    events.push(event.into_owned());
+                }
+                written.extend(drain(&mut ws));
+            }
+            assert_eq!(events, whole.events, "{role:?}, way {way}, round {round}");
+            assert_eq!(parse(role, &written), whole.written);
+            assert_eq!(ws.end_of_stream(), whole.ending);
+        }
+    }
+}
