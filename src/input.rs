@@ -143,7 +143,7 @@ impl Input {
     pub fn put_back(&mut self, bytes: Vec<u8>) -> &mut Self {
         self.is_taken = false;
         self.bytes = bytes;
-        self.end = self.bytes.len();
+        (self.start, self.end) = (0, self.bytes.len());
         self
     }
 

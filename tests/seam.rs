@@ -1203,3 +1203,41 @@ fn every_way_in_comes_to_the_same() {
         }
     }
 }
+
+/// R190, R199: the end of reading shuts nothing inside a frame in pieces; a Close that was written stays written.
+#[test]
+fn r190_r199_what_a_close_waits_for() {
+    for role in ROLES {
+        let mut ws = open(role, Config::default());
+        ws.send_frame_header(&sockless::frame::Header {
+            fin: true,
+            rsv1: false,
+            opcode: sockless::frame::Opcode::Binary,
+            mask: None,
+            payload_len: 2,
+        })
+        .unwrap();
+        drain(&mut ws);
+        ws.flushed();
+        feed(&mut ws, &frame(peer(role), FIN | CLOSE, b""));
+        ws.read_ended();
+        assert_eq!(io_of(&mut ws).write, None);
+        ws.send_frame_payload(b"ab").unwrap();
+        assert_eq!(io_of(&mut ws).write, Some(Write::Output));
+
+        let mut ws = open(role, Config::default());
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        let close = ws.buffered_amount();
+        feed(&mut ws, &frame(peer(role), FIN | PING, b""));
+        ws.sent(close);
+        ws.take_output(&mut Vec::new());
+        feed(&mut ws, &frame(peer(role), FIN | CLOSE, b""));
+        ws.write_failed();
+        assert!(ws.end_of_stream().clean);
+
+        let mut input = Input::default();
+        feed_into(&mut ws, &mut input, b"late");
+        input.put_back(vec![1]);
+        assert!(!input.space().is_empty());
+    }
+}

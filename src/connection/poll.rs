@@ -264,7 +264,8 @@ impl Connection {
     pub fn handler_failed(&mut self) {
         let told = match self.state() {
             State::Connecting => self.respond(Response::new(500)),
-            _ => self.close(CloseCode::INTERNAL_ERROR, ""),
+            State::Open => self.close(CloseCode::INTERNAL_ERROR, ""),
+            State::Closing | State::Closed => Ok(()),
         };
         // Inside a frame that nobody will complete, or without entropy, the peer cannot be told.
         if let Err(SendError::FrameInProgress | SendError::Entropy) = told {
@@ -293,7 +294,9 @@ impl Connection {
         }
         let has_come_to_nothing = matches!(self.opening.as_deref(), Some(Opening::Over(_)));
         let is_done = self.is_done();
-        let is_written = self.buffered_amount() == 0 && !self.is_unflushed;
+        // R190: a Close may wait for the end of the frame that is being sent in pieces.
+        let is_written =
+            self.buffered_amount() == 0 && !self.is_unflushed && !self.sender.is_in_frame();
         let has_nothing_left = match self.is_ended {
             true => self.is_broken || is_written && self.is_shut,
             false => is_done && self.is_broken,

@@ -190,7 +190,10 @@ impl Queue {
             aside.empty();
         }
         if let Mark::At(_) = self.close {
-            self.close = Mark::InFlight(behind);
+            self.close = match self.close_sent() {
+                true => Mark::Passed,
+                false => Mark::InFlight(behind),
+            };
         }
         self.empty();
         if !out.is_empty() {
