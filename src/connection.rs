@@ -96,7 +96,7 @@ pub struct Connection {
     is_broken: bool,
     /// A write took nothing, and none has taken anything since.
     is_stuck: bool,
-    /// The peer has ended its side of the transport, and is still owed something.
+    /// The peer has ended its side of the transport.
     is_ended: bool,
     back_pressure: bool,
 }

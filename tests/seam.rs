@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use common::*;
+use sockless::frame::{Header, Opcode};
 use sockless::{
     Close, CloseCode, Config, Connection, Error, Event, Fin, Input, Io, Next, Prepared, Response,
     Role, SendError, State, Write,
@@ -28,6 +29,17 @@ fn io_at(ws: &mut Connection, input: &mut Input, now: Duration) -> Io {
 
 fn io_of(ws: &mut Connection) -> Io {
     io_at(ws, &mut Input::shared(0), NOW)
+}
+
+fn begin_frame(ws: &mut Connection, payload_len: u64) {
+    let header = Header {
+        fin: true,
+        rsv1: false,
+        opcode: Opcode::Binary,
+        mask: None,
+        payload_len,
+    };
+    ws.send_frame_header(&header).unwrap();
 }
 
 // Input.
@@ -747,17 +759,22 @@ fn a_handler_that_fails() {
         ws.handler_failed();
         assert_eq!(parse(role, &drain(&mut ws)).len(), 2);
         let mut ws = open(role, Config::default());
-        ws.send_frame_header(&sockless::frame::Header {
-            fin: true,
-            rsv1: false,
-            opcode: sockless::frame::Opcode::Binary,
-            mask: None,
-            payload_len: 9,
-        })
-        .unwrap();
+        begin_frame(&mut ws, 9);
         ws.handler_failed();
         assert_eq!(ws.buffered_amount(), 0);
         assert_eq!(ws.state(), State::Closing);
+
+        // A Close that the peer sent meanwhile is still answered behind the frame.
+        let mut ws = open(role, Config::default());
+        begin_frame(&mut ws, 2);
+        feed(&mut ws, &frame(peer(role), FIN | CLOSE, b""));
+        ws.handler_failed();
+        ws.send_frame_payload(b"ab").unwrap();
+        let written = parse(role, &drain(&mut ws));
+        assert_eq!(
+            written,
+            [wrote(FIN | BINARY, b"ab"), wrote(FIN | CLOSE, b"")]
+        );
     }
     let mut ws = Connection::server(Config::default());
     feed(&mut ws, REQUEST);
@@ -1063,14 +1080,7 @@ fn told_at_any_time() {
 
         // The end of reading inside a frame that is sent in pieces: it can be completed.
         let mut ws = open(role, Config::default());
-        ws.send_frame_header(&sockless::frame::Header {
-            fin: true,
-            rsv1: false,
-            opcode: sockless::frame::Opcode::Binary,
-            mask: None,
-            payload_len: 3,
-        })
-        .unwrap();
+        begin_frame(&mut ws, 3);
         let mut open_end = open(role, Config::default());
         core::mem::swap(&mut open_end, &mut ws);
         open_end.read_ended();
@@ -1080,14 +1090,7 @@ fn told_at_any_time() {
         assert_eq!(parse(role, &drain(&mut open_end)).len(), 1);
 
         // And what waits for its end goes out behind it.
-        ws.send_frame_header(&sockless::frame::Header {
-            fin: true,
-            rsv1: false,
-            opcode: sockless::frame::Opcode::Binary,
-            mask: None,
-            payload_len: 3,
-        })
-        .unwrap();
+        begin_frame(&mut ws, 3);
         let close = frame(peer(role), FIN | CLOSE, &close_body(1000, ""));
         feed(&mut ws, &close);
         ws.read_ended();
@@ -1209,14 +1212,7 @@ fn every_way_in_comes_to_the_same() {
 fn r190_r199_what_a_close_waits_for() {
     for role in ROLES {
         let mut ws = open(role, Config::default());
-        ws.send_frame_header(&sockless::frame::Header {
-            fin: true,
-            rsv1: false,
-            opcode: sockless::frame::Opcode::Binary,
-            mask: None,
-            payload_len: 2,
-        })
-        .unwrap();
+        begin_frame(&mut ws, 2);
         drain(&mut ws);
         ws.flushed();
         feed(&mut ws, &frame(peer(role), FIN | CLOSE, b""));

@@ -14,7 +14,7 @@ use crate::handshake::HandshakeError;
 #[derive(Debug)]
 pub(crate) struct Clock {
     timeouts: Timeouts,
-    /// `None` until the first call, so that nobody else pays for it.
+    /// `None` while nothing runs, so that a connection at rest does not pay for it.
     running: Option<Box<Running>>,
 }
 
